@@ -1,0 +1,28 @@
+// Loads and validates the configuration file.
+#ifndef PROVHUB_COMMON_CONFIG_CONFIG_H_
+#define PROVHUB_COMMON_CONFIG_CONFIG_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "google/protobuf/duration.pb.h"
+#include "provhub/config/v1/config.pb.h"
+
+namespace provhub::config {
+
+enum class NodeKind { kMain, kSecondary };
+
+// Reads `path`, matches keys without regard to case, refuses unknown ones naming the nearest known one, fills in the
+// defaults, and checks every value that can be checked by itself (one token selector, known algorithm, unique types,
+// listen addresses, positive durations, ...). A key that only the other kind of node uses is accepted.
+//
+// Errors: NotFound or PermissionDenied (the file), InvalidArgument: "FILE: certModules[2].maxItems: expected a whole
+// number from 1 to 64, got -1", one line.
+absl::StatusOr<v1::Config> Load(const std::string& path, NodeKind kind);
+
+absl::Duration ToDuration(const google::protobuf::Duration& duration);
+
+}  // namespace provhub::config
+
+#endif  // PROVHUB_COMMON_CONFIG_CONFIG_H_

@@ -1,0 +1,51 @@
+// What every node runs, wired together: description, state, tokens, certificates, provisioning.
+#ifndef PROVHUB_COMMON_NODE_NODE_CORE_H_
+#define PROVHUB_COMMON_NODE_NODE_CORE_H_
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/cert/cert_directory.h"
+#include "common/node/current_node.h"
+#include "common/node/node_endpoint.h"
+#include "common/runtime/scheduler.h"
+
+namespace provhub::config::v1 {
+class Config;
+}
+
+namespace provhub::node {
+
+struct NodeCoreOptions {
+    bool main_node = false;
+    // --provisioning
+    bool provisioning_mode = false;
+};
+
+class NodeCore {
+ public:
+    // Takes the working directory (FailedPrecondition when another process has it), opens the database and the tokens,
+    // finishes a deprovisioning that was cut off, and removes what a kill left half made. Blocks. `scheduler` MUST
+    // outlive the result.
+    static absl::StatusOr<std::unique_ptr<NodeCore>> Create(const config::v1::Config& config,
+                                                            const NodeCoreOptions& options,
+                                                            runtime::Scheduler& scheduler);
+    // Waits for running operations; their callers have been answered by then.
+    virtual ~NodeCore() = default;
+
+    virtual CurrentNode& current_node() = 0;
+    virtual cert::CertDirectory& certificates() = 0;
+    // This node's own operations. They honour the context's deadline: the caller is answered with DeadlineExceeded when
+    // it passes, even while the work can't be stopped.
+    virtual NodeEndpoint& operations() = 0;
+};
+
+// What Create would stumble over, as far as it can be seen without changing or opening anything: working directory,
+// module libraries, hook programs, files. One status for each fault, in the configuration's order.
+std::vector<absl::Status> CheckNodeConfig(const config::v1::Config& config);
+
+}  // namespace provhub::node
+
+#endif  // PROVHUB_COMMON_NODE_NODE_CORE_H_
