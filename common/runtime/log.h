@@ -30,8 +30,10 @@ class Log {
     const char* part_;
 };
 
-// Sends every log line, gRPC's own included, to standard error: time, level, part, message, control characters
-// escaped (a message may quote what a peer sent). Thread: main, before others are started.
+// Sends every log line to standard error, "TIME LEVEL PART: MESSAGE" with the time in UTC, control characters escaped
+// and what is over 8 KiB cut off (a message may quote what a peer sent). Until this is called nothing is written.
+// gRPC's own lines come as part "grpc", its errors as warnings, its information as debug, its debug as trace. Thread:
+// main, before others are started.
 void StartLogging(LogLevel level);
 
 }  // namespace provhub::runtime
