@@ -1,0 +1,28 @@
+#!/bin/sh
+# Sets up, builds and runs every test: unit, component and end-to-end.
+#
+#   tests/run.sh [PRESET] [CTEST OPTION...]      PRESET: release (default), debug, asan, tsan
+#
+# For example: tests/run.sh asan -R ApplyCert
+set -eu
+cd "$(dirname "$0")/.."
+
+preset=release
+case "${1-}" in
+release | debug | asan | tsan)
+    preset=$1
+    shift
+    ;;
+'' | -*) ;;
+*)
+    echo "usage: tests/run.sh [release|debug|asan|tsan] [CTEST OPTION...]" >&2
+    exit 2
+    ;;
+esac
+
+tools/setup.sh
+cores=$(nproc)
+cmake --preset "$preset"
+cmake --build --preset "$preset" --parallel "$cores"
+# Most tests wait for timers and processes: several to a core.
+exec ctest --preset "$preset" --parallel "$((cores * 4))" "$@"
