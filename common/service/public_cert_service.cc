@@ -1,0 +1,56 @@
+#include "common/service/public_cert_service.h"
+
+#include <algorithm>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/service/change_stream.h"
+#include "common/status/status.h"
+
+namespace provhub::service {
+
+using iamanager::v6::CertInfo;
+using iamanager::v6::GetCertRequest;
+using iamanager::v6::SubscribeCertChangedRequest;
+
+CertInfo ToCertInfo(const cert::CertRecord& record) {
+    CertInfo info;
+    info.set_type(record.type);
+    info.set_cert_url(record.cert_url);
+    info.set_key_url(record.key_url);
+    info.set_serial(record.serial);
+    info.set_issuer(record.issuer_der);
+    return info;
+}
+
+grpc::ServerUnaryReactor* PublicCertService::GetCert(grpc::CallbackServerContext* context,
+                                                     const GetCertRequest* request, CertInfo* response) {
+    auto* reactor = context->DefaultReactor();
+    scheduler_.Post([this, reactor, request, response] {
+        const auto record = certificates_.Get(request->type(), request->issuer(), request->serial());
+        if (record.ok()) {
+            *response = ToCertInfo(*record);
+        }
+        reactor->Finish(status::ToGrpc(record.status()));
+    });
+    return reactor;
+}
+
+grpc::ServerWriteReactor<CertInfo>* PublicCertService::SubscribeCertChanged(
+    grpc::CallbackServerContext*, const SubscribeCertChangedRequest* request) {
+    const auto types = certificates_.Types();
+    if (std::ranges::find(types, request->type()) == types.end()) {
+        return new RefusedStream<CertInfo>(absl::NotFoundError(
+            absl::StrCat("this node has no certificate type '", absl::CHexEscape(request->type().substr(0, 64)), "'")));
+    }
+    return ChangeStream<CertInfo>::Open(streams_, [&](ChangeStream<CertInfo>::Push push) {
+        return certificates_.Subscribe(
+            [push = std::move(push), type = request->type()](const cert::CertRecord& record) {
+                if (record.type == type) {
+                    push(record.type, ToCertInfo(record));
+                }
+            });
+    });
+}
+
+}  // namespace provhub::service
