@@ -1,0 +1,63 @@
+#include "secondarynode/link/hub_channel.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "provhub/config/v1/config.pb.h"
+
+namespace provhub::link {
+namespace {
+
+constexpr absl::Duration kPingInterval = absl::Seconds(10);
+constexpr absl::Duration kPingTimeout = absl::Seconds(10);
+
+grpc::ChannelArguments Arguments(absl::Duration connect_timeout) {
+    const auto milliseconds = [](absl::Duration duration) { return static_cast<int>(absl::ToInt64Milliseconds(duration)); };
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(kPingInterval));
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(kPingTimeout));
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+    // The back-off between attempts is the link's. The one attempt of this channel may take the longer of these two.
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 1000);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, milliseconds(connect_timeout));
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    // One stream with small messages: measuring its bandwidth costs pings and gains nothing.
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    return arguments;
+}
+
+}  // namespace
+
+HubConnector ConnectTo(std::string target, std::shared_ptr<grpc::ChannelCredentials> credentials,
+                       std::string transport) {
+    return [target = std::move(target), credentials = std::move(credentials),
+            transport = std::move(transport)](absl::Duration connect_timeout) -> absl::StatusOr<HubChannel> {
+        return HubChannel{.where = absl::StrCat(target, " (", transport, ")"),
+                          .channel = grpc::CreateCustomChannel(target, credentials, Arguments(connect_timeout))};
+    };
+}
+
+absl::StatusOr<HubConnector> CreateHubConnector(const config::v1::Config& config, bool provisioning_mode) {
+    if (!provisioning_mode) {
+        return absl::FailedPreconditionError(
+            "normal mode: connecting to the main node over mutual TLS is not part of this version; start with "
+            "--provisioning and \"provisioningTransport\": \"plaintext\"");
+    }
+    if (config.provisioning_transport() != "plaintext") {
+        return absl::FailedPreconditionError(
+            "provisioningTransport: this version has no TLS transport for provisioning mode; set "
+            "\"provisioningTransport\": \"plaintext\" to go without encryption");
+    }
+    if (config.main_iam_public_server_url().empty()) {
+        return absl::FailedPreconditionError(
+            "mainIamPublicServerUrl: not set; it says where the main node listens, such as \"main:8090\"");
+    }
+    return ConnectTo(config.main_iam_public_server_url(), grpc::InsecureChannelCredentials(), "plaintext");
+}
+
+}  // namespace provhub::link

@@ -1,0 +1,209 @@
+#include "secondarynode/link/hub_stream.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/runtime/log.h"
+#include "common/status/status.h"
+
+namespace provhub::link {
+namespace {
+
+constexpr runtime::Log kLog("link");
+
+// Announces that this node understands request_id, timeout_ms, operation_id and cancel in the envelope.
+constexpr char kProtocolKey[] = "provhub-protocol";
+constexpr char kProtocolVersion[] = "1";
+
+}  // namespace
+
+HubStream::HubStream(const std::shared_ptr<grpc::Channel>& channel, Callbacks callbacks)
+    : stub_(iamanager::v6::IAMPublicNodesService::NewStub(channel)), callbacks_(std::move(callbacks)) {
+    context_.AddMetadata(kProtocolKey, kProtocolVersion);
+}
+
+std::shared_ptr<HubStream> HubStream::Create(const std::shared_ptr<grpc::Channel>& channel, Callbacks callbacks,
+                                             node::NodeEndpoint& operations, const runtime::Scheduler& clock,
+                                             absl::Duration time_limit) {
+    std::shared_ptr<HubStream> stream(new HubStream(channel, std::move(callbacks)));
+    stream->requests_ = std::make_shared<StreamRequests>(
+        operations, clock, time_limit, [weak = std::weak_ptr<HubStream>(stream)](node::Reply reply) {
+            if (const auto receiver = weak.lock()) {
+                receiver->Send(std::move(reply));
+            }
+        });
+    return stream;
+}
+
+void HubStream::Start() {
+    self_ = shared_from_this();
+    stub_->async()->RegisterNode(&context_, this);
+    AddHold();
+    StartRead(&incoming_);
+    {
+        absl::MutexLock lock(&mutex_);
+        writing_ = false;
+    }
+    WriteNext();
+    StartCall();
+}
+
+void HubStream::NodeChanged() {
+    {
+        absl::MutexLock lock(&mutex_);
+        node_info_due_ = true;
+    }
+    WriteNext();
+}
+
+void HubStream::Drain() {
+    {
+        absl::MutexLock lock(&mutex_);
+        if (!opened_) {
+            context_.TryCancel();
+            return;
+        }
+    }
+    requests_->Refuse(absl::UnavailableError("the node is shutting down and has not begun the request; repeat it later"),
+                      [weak = weak_from_this()] {
+                          if (const auto stream = weak.lock()) {
+                              stream->HalfClose();
+                          }
+                      });
+}
+
+void HubStream::Cancel() {
+    context_.TryCancel();
+}
+
+void HubStream::HalfClose() {
+    {
+        absl::MutexLock lock(&mutex_);
+        half_close_due_ = true;
+    }
+    WriteNext();
+}
+
+void HubStream::Send(node::Reply reply) {
+    bool overflow = false;
+    {
+        absl::MutexLock lock(&mutex_);
+        if (over_ || half_closed_) {
+            return;
+        }
+        overflow = queue_.size() >= kMaxQueued;
+        if (!overflow) {
+            queue_.push_back(std::move(reply));
+        }
+    }
+    if (overflow) {
+        kLog.Warning(absl::StrCat("the main node leaves ", kMaxQueued, " answers unread; ending the connection"));
+        context_.TryCancel();
+        return;
+    }
+    WriteNext();
+}
+
+void HubStream::WriteNext() {
+    enum class Next { kNodeInfo, kAnswer, kHalfClose } next;
+    grpc::WriteOptions options;
+    {
+        absl::MutexLock lock(&mutex_);
+        if (writing_ || over_ || half_closed_) {
+            return;
+        }
+        if (node_info_due_) {
+            next = Next::kNodeInfo;
+            node_info_due_ = false;
+        } else if (!queue_.empty()) {
+            next = Next::kAnswer;
+            outgoing_ = std::move(queue_.front());
+            queue_.pop_front();
+        } else if (half_close_due_) {
+            next = Next::kHalfClose;
+            half_closed_ = true;
+        } else {
+            return;
+        }
+        writing_ = true;
+        if (!queue_.empty()) {
+            options.set_buffer_hint();
+        }
+    }
+    if (next == Next::kHalfClose) {
+        StartWritesDone();
+        return;
+    }
+    if (next == Next::kNodeInfo) {
+        outgoing_.Clear();
+        *outgoing_.mutable_node_info() = callbacks_.describe();
+    }
+    StartWrite(&outgoing_, options);
+}
+
+void HubStream::WriteEnded() {
+    bool over;
+    {
+        absl::MutexLock lock(&mutex_);
+        writing_ = false;
+        over = over_;
+    }
+    if (over) {
+        RemoveHold();
+        return;
+    }
+    WriteNext();
+}
+
+void HubStream::TellOnce(bool HubStream::*told, const std::function<void()>& event) {
+    {
+        absl::MutexLock lock(&mutex_);
+        if (std::exchange(this->*told, true)) {
+            return;
+        }
+    }
+    event();
+}
+
+void HubStream::OnReadInitialMetadataDone(bool ok) {
+    if (ok) {
+        TellOnce(&HubStream::admitted_, callbacks_.admitted);
+    }
+}
+
+void HubStream::OnReadDone(bool ok) {
+    if (ok) {
+        requests_->Take(std::move(incoming_));
+        StartRead(&incoming_);
+        return;
+    }
+    bool writing;
+    {
+        absl::MutexLock lock(&mutex_);
+        over_ = true;
+        queue_.clear();
+        writing = writing_;
+    }
+    if (!writing) {
+        RemoveHold();
+    }
+}
+
+void HubStream::OnWriteDone(bool ok) {
+    if (ok) {
+        TellOnce(&HubStream::opened_, callbacks_.opened);
+    }
+    WriteEnded();
+}
+
+void HubStream::OnWritesDoneDone(bool) {
+    WriteEnded();
+}
+
+void HubStream::OnDone(const grpc::Status& status) {
+    const auto self = std::move(self_);
+    requests_->Abandon();
+    callbacks_.ended(status::FromGrpc(status));
+}
+
+}  // namespace provhub::link
