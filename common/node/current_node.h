@@ -2,6 +2,7 @@
 #ifndef PROVHUB_COMMON_NODE_CURRENT_NODE_H_
 #define PROVHUB_COMMON_NODE_CURRENT_NODE_H_
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -42,13 +43,16 @@ class CurrentNode {
     // Sets or, with OK, clears NodeInfo.error. Not persisted.
     void SetError(const absl::Status& error);
 
-    // Tells of every change of Info.
+    // Tells of every change of Info, in the order of the changes.
     [[nodiscard]] runtime::Subscription Subscribe(std::function<void(const iamanager::v6::NodeInfo&)> listener) {
         return listeners_.Add(std::move(listener));
     }
 
  private:
     CurrentNode(iamanager::v6::NodeInfo info, std::string state_path, NodeState state, Phase phase);
+
+    // Tells the listeners of what is in changes_, one thread at a time.
+    void Announce();
 
     const std::string id_;
     const std::string state_path_;
@@ -58,6 +62,9 @@ class CurrentNode {
     iamanager::v6::NodeInfo info_ ABSL_GUARDED_BY(mutex_);
     NodeState state_ ABSL_GUARDED_BY(mutex_);
     Phase phase_ ABSL_GUARDED_BY(mutex_);
+    // What the listeners have not been told yet.
+    std::deque<iamanager::v6::NodeInfo> changes_ ABSL_GUARDED_BY(mutex_);
+    bool announcing_ ABSL_GUARDED_BY(mutex_) = false;
     runtime::Listeners<iamanager::v6::NodeInfo> listeners_;
 };
 
