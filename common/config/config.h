@@ -3,7 +3,9 @@
 #define PROVHUB_COMMON_CONFIG_CONFIG_H_
 
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "google/protobuf/duration.pb.h"
@@ -20,6 +22,16 @@ enum class NodeKind { kMain, kSecondary };
 // Errors: NotFound or PermissionDenied (the file), InvalidArgument: "FILE: certModules[2].maxItems: expected a whole
 // number from 1 to 64, got -1", one line.
 absl::StatusOr<v1::Config> Load(const std::string& path, NodeKind kind);
+
+struct LoadResult {
+    // Complete where there are no faults.
+    v1::Config config;
+    // As the errors of Load: first those of keys and types, then those of values, in the order of the schema.
+    std::vector<absl::Status> faults;
+};
+
+// As Load, for a person who corrects the file: does not stop at the first fault.
+LoadResult LoadWithEveryFault(const std::string& path, NodeKind kind);
 
 absl::Duration ToDuration(const google::protobuf::Duration& duration);
 
