@@ -15,7 +15,9 @@ constexpr absl::Duration kPingInterval = absl::Seconds(10);
 constexpr absl::Duration kPingTimeout = absl::Seconds(10);
 
 grpc::ChannelArguments Arguments(absl::Duration connect_timeout) {
-    const auto milliseconds = [](absl::Duration duration) { return static_cast<int>(absl::ToInt64Milliseconds(duration)); };
+    const auto milliseconds = [](absl::Duration duration) {
+        return static_cast<int>(absl::ToInt64Milliseconds(duration));
+    };
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(kPingInterval));
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(kPingTimeout));

@@ -22,7 +22,8 @@ namespace provhub::link {
 absl::StatusOr<HubConnector> CreateHubConnector(const config::v1::Config& config, bool provisioning_mode);
 
 // Connects to `target` ("host:port"). A main node that is gone is noticed by pings within 20 s.
-HubConnector ConnectTo(std::string target, std::shared_ptr<grpc::ChannelCredentials> credentials, std::string transport);
+HubConnector ConnectTo(std::string target, std::shared_ptr<grpc::ChannelCredentials> credentials,
+                       std::string transport);
 
 }  // namespace provhub::link
 

@@ -48,7 +48,7 @@ class HubLink::Connection : public std::enable_shared_from_this<Connection> {
     void OnOpened();
     void OnAdmitted();
     void OnStable(const HubStream* stream);
-    void OnEnded(const absl::Status& status);
+    void OnEnded(std::shared_ptr<HubStream> stream, const absl::Status& status);
     void OnFailed(const std::string& failure);
     bool IsDown() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stream_ == nullptr && !connecting_; }
 
@@ -66,6 +66,8 @@ class HubLink::Connection : public std::enable_shared_from_this<Connection> {
     bool connecting_ ABSL_GUARDED_BY(mutex_) = false;
     // Null between two attempts.
     std::shared_ptr<HubStream> stream_ ABSL_GUARDED_BY(mutex_);
+    // The stream before, until a thread that may let go of it comes by.
+    std::shared_ptr<HubStream> ended_ ABSL_GUARDED_BY(mutex_);
     std::string where_ ABSL_GUARDED_BY(mutex_);
     bool admitted_ ABSL_GUARDED_BY(mutex_) = false;
     std::string last_failure_ ABSL_GUARDED_BY(mutex_);
@@ -79,12 +81,14 @@ void HubLink::Connection::Connect() {
         connecting_ = false;
     };
     absl::Duration connect_timeout;
+    std::shared_ptr<HubStream> ended;
     {
         absl::MutexLock lock(&mutex_);
         if (stopping_) {
             return;
         }
         connecting_ = true;
+        ended = std::move(ended_);
         connect_timeout = std::max(kShortestConnectTimeout, 2 * backoff_.ceiling());
     }
     const absl::StatusOr<HubChannel> channel = connect_(connect_timeout);
@@ -123,9 +127,9 @@ std::shared_ptr<HubStream> HubLink::Connection::CreateStream(const std::shared_p
                               .opened = forward(&Connection::OnOpened),
                               .admitted = forward(&Connection::OnAdmitted),
                               .ended =
-                                  [weak](const absl::Status& status) {
+                                  [weak](std::shared_ptr<HubStream> stream, const absl::Status& status) {
                                       if (const auto self = weak.lock()) {
-                                          self->OnEnded(status);
+                                          self->OnEnded(std::move(stream), status);
                                       }
                                   }},
                              operations_, scheduler_, time_limit_);
@@ -170,17 +174,14 @@ void HubLink::Connection::OnStable(const HubStream* stream) {
     kLog.Notice(absl::StrCat("connected to the main node at ", where, ", which gives no acknowledgement"));
 }
 
-void HubLink::Connection::OnEnded(const absl::Status& status) {
+void HubLink::Connection::OnEnded(std::shared_ptr<HubStream> stream, const absl::Status& status) {
     const std::string reason = status.ok() ? "the main node ended the stream" : status.ToString();
     std::string failure;
     {
         absl::MutexLock lock(&mutex_);
         failure = admitted_ ? absl::StrCat("connection to the main node at ", where_, " lost: ", reason)
                             : absl::StrCat("no connection to the main node at ", where_, ": ", reason);
-        if (stopping_) {
-            stream_ = nullptr;
-            return;
-        }
+        ended_ = std::move(stream);
     }
     OnFailed(failure);
 }
@@ -250,8 +251,10 @@ void HubLink::Connection::Stop() {
     if (stream != nullptr) {
         stream->Cancel();
     }
+    std::shared_ptr<HubStream> ended;
     absl::MutexLock lock(&mutex_);
     mutex_.Await(absl::Condition(this, &Connection::IsDown));
+    ended = std::move(ended_);
 }
 
 HubLink::HubLink(HubConnector connect, std::function<iamanager::v6::NodeInfo()> describe,

@@ -17,8 +17,8 @@
 
 namespace provhub::link {
 
-// A way to the main node: a channel of its own for each attempt, so that nothing of a failed one (its back-off, its name
-// resolution, its credentials) lingers in the next.
+// A way to the main node: a channel of its own for each attempt, so that nothing of a failed one (its back-off, its
+// name resolution, its credentials) lingers in the next.
 struct HubChannel {
     // For people: "main:8090, plaintext".
     std::string where;

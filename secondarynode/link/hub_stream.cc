@@ -15,23 +15,28 @@ constexpr runtime::Log kLog("link");
 constexpr char kProtocolKey[] = "provhub-protocol";
 constexpr char kProtocolVersion[] = "1";
 
+// From the last message to the status of the stream.
+constexpr absl::Duration kEndGrace = absl::Milliseconds(500);
+
 }  // namespace
 
-HubStream::HubStream(const std::shared_ptr<grpc::Channel>& channel, Callbacks callbacks)
-    : stub_(iamanager::v6::IAMPublicNodesService::NewStub(channel)), callbacks_(std::move(callbacks)) {
+HubStream::HubStream(const std::shared_ptr<grpc::Channel>& channel, Callbacks callbacks, runtime::Scheduler& scheduler)
+    : stub_(iamanager::v6::IAMPublicNodesService::NewStub(channel)),
+      callbacks_(std::move(callbacks)),
+      scheduler_(scheduler) {
     context_.AddMetadata(kProtocolKey, kProtocolVersion);
 }
 
 std::shared_ptr<HubStream> HubStream::Create(const std::shared_ptr<grpc::Channel>& channel, Callbacks callbacks,
-                                             node::NodeEndpoint& operations, const runtime::Scheduler& clock,
+                                             node::NodeEndpoint& operations, runtime::Scheduler& scheduler,
                                              absl::Duration time_limit) {
-    std::shared_ptr<HubStream> stream(new HubStream(channel, std::move(callbacks)));
-    stream->requests_ = std::make_shared<StreamRequests>(
-        operations, clock, time_limit, [weak = std::weak_ptr<HubStream>(stream)](node::Reply reply) {
-            if (const auto receiver = weak.lock()) {
-                receiver->Send(std::move(reply));
-            }
-        });
+    std::shared_ptr<HubStream> stream(new HubStream(channel, std::move(callbacks), scheduler));
+    stream->requests_ = std::make_shared<StreamRequests>(operations, scheduler, time_limit,
+                                                         [weak = std::weak_ptr<HubStream>(stream)](node::Reply reply) {
+                                                             if (const auto receiver = weak.lock()) {
+                                                                 receiver->Send(std::move(reply));
+                                                             }
+                                                         });
     return stream;
 }
 
@@ -64,12 +69,13 @@ void HubStream::Drain() {
             return;
         }
     }
-    requests_->Refuse(absl::UnavailableError("the node is shutting down and has not begun the request; repeat it later"),
-                      [weak = weak_from_this()] {
-                          if (const auto stream = weak.lock()) {
-                              stream->HalfClose();
-                          }
-                      });
+    requests_->Refuse(
+        absl::UnavailableError("the node is shutting down and has not begun the request; repeat it later"),
+        [weak = weak_from_this()] {
+            if (const auto stream = weak.lock()) {
+                stream->HalfClose();
+            }
+        });
 }
 
 void HubStream::Cancel() {
@@ -183,6 +189,11 @@ void HubStream::OnReadDone(bool ok) {
         over_ = true;
         queue_.clear();
         writing = writing_;
+        cut_ = scheduler_.After(kEndGrace, [weak = weak_from_this()] {
+            if (const auto stream = weak.lock()) {
+                stream->Cancel();
+            }
+        });
     }
     if (!writing) {
         RemoveHold();
@@ -201,9 +212,14 @@ void HubStream::OnWritesDoneDone(bool) {
 }
 
 void HubStream::OnDone(const grpc::Status& status) {
-    const auto self = std::move(self_);
+    {
+        absl::MutexLock lock(&mutex_);
+        cut_ = nullptr;
+    }
     requests_->Abandon();
-    callbacks_.ended(status::FromGrpc(status));
+    // Whoever takes the stream may destroy it before the call returns.
+    const auto ended = callbacks_.ended;
+    ended(std::move(self_), status::FromGrpc(status));
 }
 
 }  // namespace provhub::link

@@ -22,7 +22,7 @@ namespace provhub::link {
 // Sends NodeInfo first, and again after every change and before the answers that come after that change; takes requests
 // and sends their answers. One message is being written at any time, the others queue.
 //
-// Thread-safe. Owns itself from Start until the stream is over.
+// Thread-safe. Owns itself from Start until it is handed to Callbacks::ended.
 class HubStream final : public grpc::ClientBidiReactor<node::Reply, node::Request>,
                         public std::enable_shared_from_this<HubStream> {
  public:
@@ -36,14 +36,15 @@ class HubStream final : public grpc::ClientBidiReactor<node::Reply, node::Reques
         std::function<void()> opened;
         // Once at most: the main node has admitted this node.
         std::function<void()> admitted;
-        // Exactly once after Start, as the last call of all.
-        std::function<void(const absl::Status&)> ended;
+        // Exactly once after Start, as the last call of all, in a callback of gRPC. The stream is handed over and MUST
+        // be let go of elsewhere: with the last channel of a process go gRPC's threads, which cannot join themselves.
+        std::function<void(std::shared_ptr<HubStream>, const absl::Status&)> ended;
     };
 
-    // `operations` and `clock` MUST outlive the stream; `time_limit` is for requests that do not say how long their
+    // `operations` and `scheduler` MUST outlive the stream; `time_limit` is for requests that do not say how long their
     // caller waits.
     static std::shared_ptr<HubStream> Create(const std::shared_ptr<grpc::Channel>& channel, Callbacks callbacks,
-                                             node::NodeEndpoint& operations, const runtime::Scheduler& clock,
+                                             node::NodeEndpoint& operations, runtime::Scheduler& scheduler,
                                              absl::Duration time_limit);
 
     // MUST be called exactly once.
@@ -60,7 +61,7 @@ class HubStream final : public grpc::ClientBidiReactor<node::Reply, node::Reques
     void Cancel();
 
  private:
-    HubStream(const std::shared_ptr<grpc::Channel>& channel, Callbacks callbacks);
+    HubStream(const std::shared_ptr<grpc::Channel>& channel, Callbacks callbacks, runtime::Scheduler& scheduler);
 
     void OnReadInitialMetadataDone(bool ok) override;
     void OnReadDone(bool ok) override;
@@ -78,6 +79,7 @@ class HubStream final : public grpc::ClientBidiReactor<node::Reply, node::Reques
 
     const std::unique_ptr<iamanager::v6::IAMPublicNodesService::Stub> stub_;
     const Callbacks callbacks_;
+    runtime::Scheduler& scheduler_;
     grpc::ClientContext context_;
     std::shared_ptr<StreamRequests> requests_;
     // Set while gRPC may call.
@@ -99,6 +101,8 @@ class HubStream final : public grpc::ClientBidiReactor<node::Reply, node::Reques
     // The main node has ended the stream, or it broke: nothing is written any more. The hold that allows writing from
     // outside of gRPC's callbacks is given back as soon as this is set and no write is under way.
     bool over_ ABSL_GUARDED_BY(mutex_) = false;
+    // Armed when over_ is set: a message that could not be read leaves the stream itself open.
+    std::unique_ptr<runtime::Timer> cut_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace provhub::link

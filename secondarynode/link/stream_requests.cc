@@ -38,8 +38,8 @@ node::Reply UnnumberedErrorReply(const node::Method& method, const absl::Status&
     if (outcome.ok()) {
         return *std::move(outcome);
     }
-    kLog.Warning(absl::StrCat(method.name, " failed and the main node cannot be told, it gets an empty list: ",
-                              error.ToString()));
+    kLog.Warning(absl::StrCat(method.name,
+                              " failed and the main node cannot be told, it gets an empty list: ", error.ToString()));
     node::Reply reply;
     reply.mutable_cert_types_response();
     return reply;
