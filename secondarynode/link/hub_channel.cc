@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "provhub/config/v1/config.pb.h"
 
 namespace provhub::link {
 namespace {
@@ -42,24 +41,6 @@ HubConnector ConnectTo(std::string target, std::shared_ptr<grpc::ChannelCredenti
         return HubChannel{.where = absl::StrCat(target, " (", transport, ")"),
                           .channel = grpc::CreateCustomChannel(target, credentials, Arguments(connect_timeout))};
     };
-}
-
-absl::StatusOr<HubConnector> CreateHubConnector(const config::v1::Config& config, bool provisioning_mode) {
-    if (!provisioning_mode) {
-        return absl::FailedPreconditionError(
-            "normal mode: connecting to the main node over mutual TLS is not part of this version; start with "
-            "--provisioning and \"provisioningTransport\": \"plaintext\"");
-    }
-    if (config.provisioning_transport() != "plaintext") {
-        return absl::FailedPreconditionError(
-            "provisioningTransport: this version has no TLS transport for provisioning mode; set "
-            "\"provisioningTransport\": \"plaintext\" to go without encryption");
-    }
-    if (config.main_iam_public_server_url().empty()) {
-        return absl::FailedPreconditionError(
-            "mainIamPublicServerUrl: not set; it says where the main node listens, such as \"main:8090\"");
-    }
-    return ConnectTo(config.main_iam_public_server_url(), grpc::InsecureChannelCredentials(), "plaintext");
 }
 
 }  // namespace provhub::link

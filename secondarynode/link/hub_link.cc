@@ -69,7 +69,8 @@ class HubLink::Connection : public std::enable_shared_from_this<Connection> {
     // The stream before, until a thread that may let go of it comes by.
     std::shared_ptr<HubStream> ended_ ABSL_GUARDED_BY(mutex_);
     std::string where_ ABSL_GUARDED_BY(mutex_);
-    bool admitted_ ABSL_GUARDED_BY(mutex_) = false;
+    // The main node has admitted this node, or has kept the stream open for long enough to be taken to have.
+    bool registered_ ABSL_GUARDED_BY(mutex_) = false;
     std::string last_failure_ ABSL_GUARDED_BY(mutex_);
     std::unique_ptr<runtime::Timer> retry_ ABSL_GUARDED_BY(mutex_);
     std::unique_ptr<runtime::Timer> stable_ ABSL_GUARDED_BY(mutex_);
@@ -105,7 +106,7 @@ void HubLink::Connection::Connect() {
         }
         stream_ = stream;
         where_ = channel->where;
-        admitted_ = false;
+        registered_ = false;
         first = last_failure_.empty();
     }
     const std::string message = absl::StrCat("connecting to the main node at ", channel->where);
@@ -150,7 +151,7 @@ void HubLink::Connection::OnAdmitted() {
     std::string where;
     {
         absl::MutexLock lock(&mutex_);
-        admitted_ = true;
+        registered_ = true;
         last_failure_.clear();
         where = where_;
     }
@@ -165,7 +166,7 @@ void HubLink::Connection::OnStable(const HubStream* stream) {
             return;
         }
         backoff_.Reset();
-        if (admitted_) {
+        if (std::exchange(registered_, true)) {
             return;
         }
         last_failure_.clear();
@@ -179,8 +180,9 @@ void HubLink::Connection::OnEnded(std::shared_ptr<HubStream> stream, const absl:
     std::string failure;
     {
         absl::MutexLock lock(&mutex_);
-        failure = admitted_ ? absl::StrCat("connection to the main node at ", where_, " lost: ", reason)
-                            : absl::StrCat("no connection to the main node at ", where_, ": ", reason);
+        failure =
+            absl::StrCat(registered_ ? "connection to the main node at " : "cannot register with the main node at ",
+                         where_, registered_ ? " lost: " : ": ", reason);
         ended_ = std::move(stream);
     }
     OnFailed(failure);

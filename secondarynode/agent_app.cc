@@ -1,0 +1,89 @@
+#include "secondarynode/agent_app.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "common/config/config.h"
+#include "common/runtime/log.h"
+#include "common/status/macros.h"
+#include "secondarynode/link/hub_channel.h"
+
+namespace provhub {
+namespace {
+
+constexpr runtime::Log kLog("agent");
+
+// Operations on different tokens and platform hooks side by side.
+constexpr int kBlockingThreads = 8;
+
+// Of the time to drain, what remains for the listeners when the main node's calls have used up theirs.
+constexpr double kListenersShare = 0.2;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> AgentApp::Create(const config::v1::Config& config,
+                                                                     bool provisioning_mode) {
+    ASSIGN_OR_RETURN(const auto main_node, service::ChooseMainNodeAccess(config, provisioning_mode));
+    ASSIGN_OR_RETURN(const auto credentials, service::ChooseListenerCredentials(config, provisioning_mode));
+    auto scheduler = runtime::CreateScheduler(kBlockingThreads);
+    ASSIGN_OR_RETURN(auto core, node::NodeCore::Create(
+                                    config, {.main_node = false, .provisioning_mode = provisioning_mode}, *scheduler));
+    std::unique_ptr<AgentApp> app(new AgentApp(std::move(scheduler), std::move(core), provisioning_mode));
+    RETURN_IF_ERROR(app->Serve(config, credentials));
+    app->Connect(config, main_node);
+    return app;
+}
+
+AgentApp::AgentApp(std::unique_ptr<runtime::Scheduler> scheduler, std::unique_ptr<node::NodeCore> core,
+                   bool provisioning_mode)
+    : scheduler_(std::move(scheduler)),
+      core_(std::move(core)),
+      streams_(service::kMaxChangeStreams),
+      services_(*core_, /*main_node=*/false, provisioning_mode, *scheduler_, streams_) {}
+
+AgentApp::~AgentApp() = default;
+
+absl::Status AgentApp::Serve(const config::v1::Config& config, const service::ListenerCredentials& credentials) {
+    ASSIGN_OR_RETURN(public_, service::Listener::Start({.name = "public",
+                                                        .address = config.iam_public_server_url(),
+                                                        .credentials = credentials.public_listener,
+                                                        .services = services_.all()}));
+    ASSIGN_OR_RETURN(protected_, service::Listener::Start({.name = "protected",
+                                                           .address = config.iam_protected_server_url(),
+                                                           .credentials = credentials.protected_listener,
+                                                           .services = services_.all()}));
+    public_->SetServing(true);
+    protected_->SetServing(true);
+    return absl::OkStatus();
+}
+
+void AgentApp::Connect(const config::v1::Config& config, const service::MainNodeAccess& main_node) {
+    link::HubLinkOptions options;
+    options.max_delay = config::ToDuration(config.node_reconnect_interval());
+    options.time_limit = config::ToDuration(config.timeouts().forward());
+    node::CurrentNode& node = core_->current_node();
+    link_ = std::make_unique<link::HubLink>(
+        link::ConnectTo(main_node.address, main_node.credentials, main_node.transport), [&node] { return node.Info(); },
+        core_->operations(), *scheduler_, std::move(options));
+    node_changes_ = node.Subscribe([this](const iamanager::v6::NodeInfo&) { link_->NodeChanged(); });
+    // For a change between the two lines above.
+    link_->NodeChanged();
+}
+
+void AgentApp::Drain(absl::Duration limit) {
+    const absl::Time deadline = absl::Now() + limit;
+    public_->SetServing(false);
+    protected_->SetServing(false);
+    streams_.Close();
+    streams_.StopAll(absl::UnavailableError("the node is shutting down"));
+    link_->Drain(limit * (1 - kListenersShare));
+    protected_->Shutdown(deadline);
+    public_->Shutdown(deadline);
+}
+
+void AgentApp::Reload() {
+    kLog.Notice("the configuration is read at start only; restart to apply a changed one");
+}
+
+}  // namespace provhub
