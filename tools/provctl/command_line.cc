@@ -1,0 +1,236 @@
+#include "tools/provctl/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <sstream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace provhub::provctl {
+namespace {
+
+constexpr int kUsage = 2;
+constexpr int kMaxParallel = 256;
+
+// Longer than the server's own limit for a forwarded call, so that its answer comes first.
+constexpr const char* kDefaultTimeout = "310s";
+constexpr const char* kDefaultWait = "30s";
+
+constexpr const char* kPasswordHelp =
+    "File whose first line is the password; - is standard input. Without it the terminal is asked";
+
+// A duration such as 90s, 5m or 1m30s.
+absl::Duration ParseDuration(const std::string& text) {
+    absl::Duration duration;
+    if (!absl::ParseDuration(text, &duration) || duration <= absl::ZeroDuration() ||
+        duration == absl::InfiniteDuration()) {
+        throw CLI::ValidationError(absl::StrCat("'", text, "' is not a duration such as 90s or 5m"));
+    }
+    return duration;
+}
+
+OutputFormat ParseFormat(const std::string& name) {
+    if (name != "table" && name != "json") {
+        throw CLI::ValidationError(absl::StrCat("--output is table or json, not '", name, "'"));
+    }
+    return name == "json" ? OutputFormat::kJson : OutputFormat::kTable;
+}
+
+CLI::Option* AddDuration(CLI::App& app, const std::string& name, absl::Duration& target, const char* default_value,
+                         const std::string& help) {
+    target = ParseDuration(default_value);
+    return app
+        .add_option_function<std::string>(
+            name, [&target](const std::string& text) { target = ParseDuration(text); }, help)
+        ->type_name("DURATION")
+        ->default_str(default_value);
+}
+
+// CLI11 calls back into the objects given here while it parses, so they stay where they are.
+class Parser {
+ public:
+    Parser() : app_("Provisions the nodes of a vehicle through its main node.", "provctl") {
+        app_.require_subcommand(1);
+        app_.fallthrough();
+        app_.set_version_flag("--version", "provctl " PROVHUB_VERSION);
+        app_.set_help_all_flag("--help-all", "Print the help of every command and exit");
+        AddGlobalOptions();
+        AddNodes();
+        AddProvision();
+        AddDeprovision();
+        AddCerts();
+        AddPauseAndResume();
+        AddCa();
+        Add(app_, "version", "Versions of this program and of the server", version_);
+    }
+
+    std::variant<CommandLine, NothingToRun> Parse(int argc, const char* const* argv) {
+        try {
+            app_.parse(argc, argv);
+        } catch (const CLI::ParseError& error) {
+            std::ostringstream out;
+            std::ostringstream err;
+            const bool asked_for = app_.exit(error, out, err) == 0;
+            return NothingToRun{.exit_status = asked_for ? 0 : kUsage, .message = asked_for ? out.str() : err.str()};
+        }
+        if (const std::string fault = Contradiction(); !fault.empty()) {
+            return NothingToRun{.exit_status = kUsage, .message = absl::StrCat(fault, "\n")};
+        }
+        return result_;
+    }
+
+ private:
+    // A command whose options are in `options`, a member of this parser.
+    template <typename Options>
+    CLI::App* Add(CLI::App& parent, const std::string& name, const std::string& help, const Options& options) {
+        auto* command = parent.add_subcommand(name, help);
+        command->callback([this, &options] { result_.command = options; });
+        return command;
+    }
+
+    void AddGlobalOptions() {
+        auto& connection = result_.connection;
+        connection.server = "127.0.0.1:8089";
+        app_.add_option("--server", connection.server, "Protected listener of the main node")
+            ->envname("PROVHUB_SERVER")
+            ->type_name("HOST:PORT")
+            ->capture_default_str();
+        app_.add_flag("--plaintext", connection.plaintext,
+                      "Without TLS: for nodes in provisioning mode whose configuration says so")
+            ->envname("PROVHUB_PLAINTEXT");
+        app_.add_option("--ca-cert", connection.ca_cert, "Trust anchors for the server's certificate, PEM")
+            ->envname("PROVHUB_CA_CERT")
+            ->type_name("FILE");
+        app_.add_option("--cert", connection.cert, "Client certificate with its chain, PEM")
+            ->envname("PROVHUB_CERT")
+            ->type_name("FILE");
+        app_.add_option("--key", connection.key, "Private key of the client certificate, PEM")
+            ->envname("PROVHUB_KEY")
+            ->type_name("FILE");
+        AddDuration(app_, "--timeout", connection.timeout, kDefaultTimeout, "Limit for each call")
+            ->envname("PROVHUB_TIMEOUT");
+        app_.add_option_function<std::string>(
+                "-o,--output", [this](const std::string& name) { result_.output = ParseFormat(name); },
+                "Form of the result on standard output")
+            ->envname("PROVHUB_OUTPUT")
+            ->type_name("table|json")
+            ->default_str("table");
+    }
+
+    void AddNodes() {
+        auto* command = Add(app_, "nodes", "Nodes of the unit: state and connection", nodes_);
+        command->add_flag("--watch", nodes_.watch, "Then print every change, until interrupted");
+    }
+
+    void AddParallel(CLI::App& command, int& target) {
+        target = 16;
+        command.add_option("--parallel", target, "How many nodes at the same time")
+            ->type_name("N")
+            ->check(CLI::Range(1, kMaxParallel))
+            ->capture_default_str();
+    }
+
+    void AddProvision() {
+        auto& options = provision_;
+        auto* command = Add(app_, "provision", "Give nodes their keys and certificates", provision_);
+        command->add_option("NODE", options.nodes, "Node IDs");
+        command->add_flag("--all", options.all, "Every node of the unit that is not provisioned yet");
+        command->add_option("--password-file", options.password_file, kPasswordHelp)
+            ->envname("PROVHUB_PASSWORD_FILE")
+            ->type_name("FILE");
+        command->add_option("--ca", options.ca_directory, "Sign with the development CA in this directory")
+            ->envname("PROVHUB_CA")
+            ->type_name("DIR");
+        command
+            ->add_option("--ca-command", options.ca_command,
+                         "Sign with this shell command: CSR on standard input, chain on standard output, PEM; "
+                         "PROVHUB_NODE and PROVHUB_CERT_TYPE say for whom")
+            ->envname("PROVHUB_CA_COMMAND")
+            ->type_name("COMMAND");
+        command->add_option("--subject", options.subject, "Common name of the certificates; default: the unit's ID")
+            ->type_name("NAME");
+        command->add_flag(
+            "--restart", options.restart,
+            "Deprovision a node first that is provisioned (only where it is named) or was started before");
+        command->add_option("--wait-for", options.wait_for, "Wait until this many nodes are connected, main included")
+            ->type_name("N")
+            ->check(CLI::NonNegativeNumber);
+        AddDuration(*command, "--wait", options.wait, kDefaultWait, "How long --wait-for waits");
+        AddParallel(*command, options.parallel);
+    }
+
+    void AddDeprovision() {
+        auto* command = Add(app_, "deprovision", "Erase keys and certificates of nodes", deprovision_);
+        command->add_option("NODE", deprovision_.nodes, "Node IDs")->required();
+        command->add_option("--password-file", deprovision_.password_file, kPasswordHelp)
+            ->envname("PROVHUB_PASSWORD_FILE")
+            ->type_name("FILE");
+        AddParallel(*command, deprovision_.parallel);
+    }
+
+    void AddCerts() {
+        auto* command = Add(app_, "certs", "Certificates of the node that --server reaches", certs_);
+        command->add_option("TYPE", certs_.types, "Certificate types; default: all");
+    }
+
+    void AddPauseAndResume() {
+        auto* pause = Add(app_, "pause", "Pause provisioned nodes", pause_);
+        pause->add_option("NODE", pause_.nodes, "Node IDs")->required();
+        auto* resume = Add(app_, "resume", "Resume paused nodes", resume_);
+        resume->add_option("NODE", resume_.nodes, "Node IDs")->required();
+    }
+
+    void AddCa() {
+        auto* ca = app_.add_subcommand("ca", "A development CA, in a directory");
+        ca->require_subcommand(1);
+        ca->fallthrough();
+        auto* init = Add(*ca, "init", "Make a root and an intermediate CA", ca_init_);
+        init->add_option("DIR", ca_init_.directory, "The CA's directory")->required();
+        auto* sign = Add(*ca, "sign", "Sign the CSR on standard input; the chain goes to standard output", ca_sign_);
+        sign->add_option("DIR", ca_sign_.directory, "The CA's directory")->required();
+    }
+
+    // What each option by itself can't tell. Empty: all is well.
+    std::string Contradiction() const {
+        const auto& connection = result_.connection;
+        if (connection.plaintext &&
+            !(connection.ca_cert.empty() && connection.cert.empty() && connection.key.empty())) {
+            return "--plaintext goes with none of --ca-cert, --cert and --key";
+        }
+        if (connection.cert.empty() != connection.key.empty()) {
+            return "--cert and --key go together";
+        }
+        const auto* provision = std::get_if<ProvisionCommand>(&result_.command);
+        if (provision == nullptr) {
+            return {};
+        }
+        if (provision->all == !provision->nodes.empty()) {
+            return "provision: name the nodes, or use --all";
+        }
+        if (provision->ca_directory.empty() == provision->ca_command.empty()) {
+            return "provision: one of --ca and --ca-command says who signs";
+        }
+        return {};
+    }
+
+    CLI::App app_;
+    CommandLine result_;
+    NodesCommand nodes_;
+    ProvisionCommand provision_;
+    DeprovisionCommand deprovision_;
+    CertsCommand certs_;
+    PauseCommand pause_;
+    ResumeCommand resume_;
+    CaInitCommand ca_init_;
+    CaSignCommand ca_sign_;
+    VersionCommand version_;
+};
+
+}  // namespace
+
+std::variant<CommandLine, NothingToRun> ParseCommandLine(int argc, const char* const* argv) {
+    return Parser().Parse(argc, argv);
+}
+
+}  // namespace provhub::provctl
