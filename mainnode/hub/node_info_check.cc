@@ -1,0 +1,45 @@
+#include "mainnode/hub/node_info_check.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/node/node_state.h"
+
+namespace provhub::hub {
+namespace {
+
+constexpr std::size_t kMaxNodeIdLength = 64;
+constexpr std::size_t kMaxNodeInfoBytes = 64 * 1024;
+
+bool IsNodeId(absl::string_view id) {
+    return !id.empty() && id.size() <= kMaxNodeIdLength && id.front() != ' ' && id.back() != ' ' &&
+           std::ranges::all_of(id, [](char c) { return absl::ascii_isprint(static_cast<unsigned char>(c)); });
+}
+
+}  // namespace
+
+absl::Status CheckNodeInfo(const iamanager::v6::NodeInfo& info) {
+    if (!IsNodeId(info.node_id())) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("NodeInfo.node_id '", absl::CHexEscape(info.node_id().substr(0, kMaxNodeIdLength)),
+                         "': expected 1 to 64 characters of printable ASCII without a space at either end"));
+    }
+    if (!node::ParseNodeState(info.state())) {
+        return absl::InvalidArgumentError(absl::StrCat("NodeInfo.state '",
+                                                       absl::CHexEscape(info.state().substr(0, kMaxNodeIdLength)),
+                                                       "': expected unprovisioned, provisioned, paused or error"));
+    }
+    if (std::ranges::any_of(info.attrs(), [](const auto& a) { return absl::EqualsIgnoreCase(a.name(), "MainNode"); })) {
+        return absl::InvalidArgumentError("NodeInfo.attrs: MainNode marks the main node, no other can have it");
+    }
+    if (info.ByteSizeLong() > kMaxNodeInfoBytes) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("NodeInfo has ", info.ByteSizeLong(), " bytes, expected at most ", kMaxNodeInfoBytes));
+    }
+    return absl::OkStatus();
+}
+
+}  // namespace provhub::hub

@@ -1,0 +1,186 @@
+// The calls to one node that wait: for the node to connect, to be sent, to be answered.
+#ifndef PROVHUB_MAINNODE_HUB_PENDING_CALLS_H_
+#define PROVHUB_MAINNODE_HUB_PENDING_CALLS_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/node/method_table.h"
+#include "common/node/node_endpoint.h"
+#include "common/runtime/scheduler.h"
+#include "mainnode/hub/deadline_queue.h"
+
+namespace provhub::hub {
+
+// How answers find their requests on a stream.
+enum class Dialect {
+    // By request_id; any number of calls at a time.
+    kCorrelated,
+    // By the type of the message: a peer that knows the contract alone. One call of each type is open at a time, and
+    // one
+    // that was given up keeps its type blocked until the late answer came.
+    kOneOfEachType,
+};
+
+struct HubCounters {
+    // Answers that nobody waited for: late, unknown, or a second time.
+    std::atomic<std::uint64_t> unmatched_replies = 0;
+};
+
+struct PendingOptions {
+    // How long a call waits for a node that is not connected.
+    absl::Duration node_wait = absl::Seconds(10);
+    std::size_t max_calls = 16'384;
+    // Of requests that are not sent yet. One request is always taken.
+    std::size_t max_waiting_bytes = 8 * 1024 * 1024;
+    // Of one request, envelope included: what the node's server takes.
+    std::size_t max_request_bytes = 4 * 1024 * 1024;
+};
+
+// Knows of streams only by their generation number, of which one is attached at a time. Lives as long as the node is
+// known, over all its streams. Each call is entered here, its deadline armed, before a byte of it can be sent; whoever
+// takes its entry out completes it, so it is completed once. Thread-safe, never blocks; no lock is held while a
+// completion or the writer is run.
+class PendingCalls final : public DeadlineTarget, public std::enable_shared_from_this<PendingCalls> {
+ public:
+    // Told of each answer that reports success, before the call that it answers is completed.
+    using OnSuccess = std::function<void(const node::Method& method, std::uint64_t generation)>;
+
+    PendingCalls(std::string node_id, const PendingOptions& options, std::shared_ptr<DeadlineQueue> deadlines,
+                 runtime::Scheduler& scheduler, HubCounters& counters, OnSuccess on_success);
+
+    // `context.deadline` decides when a connected node has to have answered.
+    void Call(const node::Method& method, node::Request request, node::CallContext context, node::Done done);
+
+    // From now on the calls go over this stream. What the stream before it has not answered fails. False, and nothing
+    // has changed, when `generation` is older than one that was attached before.
+    //
+    // The right to write is with the stream: it takes message after message by NextWrite. When that gives nothing, the
+    // right comes back here, and `wake` returns it.
+    bool Attach(std::uint64_t generation, Dialect dialect, std::function<void()> wake);
+
+    // Fails the calls of this stream at once: Unavailable where the request was not handed to it, otherwise Aborted.
+    // Nothing happens when it isn't the one that is attached.
+    void Detach(std::uint64_t generation);
+
+    struct Outgoing {
+        node::Request message;
+        // Whether another one follows at once.
+        bool more = false;
+    };
+    // From here on the message counts as sent.
+    std::optional<Outgoing> NextWrite(std::uint64_t generation);
+
+    // An error ends the stream: the peer breaks the protocol.
+    absl::Status OnReply(std::uint64_t generation, node::Reply reply);
+
+    void OnDeadline(std::uint64_t id) override;
+
+    // Calls that are not completed.
+    std::size_t size() const;
+
+ private:
+    enum class Stage {
+        // The node is not connected.
+        kAbsent,
+        // An earlier call of the same type is open.
+        kTypeTaken,
+        kQueued,
+        kSent,
+    };
+    // Runs when the caller has gone.
+    struct CallerGone {
+        std::weak_ptr<PendingCalls> calls;
+        std::uint64_t id;
+        void operator()() const;
+    };
+    using StopCallback = std::stop_callback<CallerGone>;
+    struct Entry {
+        const node::Method* method = nullptr;
+        // Empty once sent.
+        node::Request request;
+        std::size_t bytes = 0;
+        std::string cert_type;
+        std::string operation_id;
+        absl::Time time_limit;
+        node::Done done;
+        Stage stage = Stage::kAbsent;
+        DeadlineQueue::Key deadline;
+        // Destroyed without the lock: that may wait for OnCancelled on another thread.
+        std::unique_ptr<StopCallback> on_cancel;
+    };
+    struct Completion {
+        Entry entry;
+        node::Outcome outcome;
+        bool succeeded = false;
+        bool protocol_error = false;
+    };
+    struct TypeSlot {
+        std::optional<std::uint64_t> open;
+        // The open call was given up after it had been sent.
+        bool reply_owed = false;
+        std::set<std::uint64_t> waiting;
+    };
+
+    absl::Status CheckRoom(std::size_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    void ArmCancel(std::uint64_t id, const std::stop_token& token);
+    void OnCancelled(std::uint64_t id);
+    void Enqueue(std::uint64_t id, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    void OpenNext(TypeSlot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    // The writer to be run when there is something to write and nobody at it; empty otherwise.
+    std::function<void()> ClaimWriter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    Entry Take(std::uint64_t id, bool answered) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    void FreeType(const Entry& entry, std::uint64_t id, bool answered) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    std::vector<Completion> DetachLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    std::optional<Completion> MatchById(node::Reply& reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    std::optional<Completion> MatchByType(node::Reply& reply, const node::Method*& late_success)
+        ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    void Complete(Completion completion, std::uint64_t generation) const;
+    void LogUnmatched(const node::Reply& reply) const;
+
+    const std::string node_id_;
+    const PendingOptions options_;
+    const std::shared_ptr<DeadlineQueue> deadlines_;
+    runtime::Scheduler& scheduler_;
+    HubCounters& counters_;
+    const OnSuccess on_success_;
+
+    mutable absl::Mutex mutex_;
+    std::uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
+    absl::flat_hash_map<std::uint64_t, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+    // IDs grow, so these are in the order in which the calls came.
+    std::set<std::uint64_t> absent_ ABSL_GUARDED_BY(mutex_);
+    std::set<std::uint64_t> queued_ ABSL_GUARDED_BY(mutex_);
+    // Calls that the node has and whose callers have gone.
+    std::deque<std::uint64_t> cancels_ ABSL_GUARDED_BY(mutex_);
+    std::map<node::Reply::IAMOutgoingMessageCase, TypeSlot> slots_ ABSL_GUARDED_BY(mutex_);
+    std::size_t waiting_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+
+    bool attached_ ABSL_GUARDED_BY(mutex_) = false;
+    // Of the newest stream that was ever attached.
+    std::uint64_t generation_ ABSL_GUARDED_BY(mutex_) = 0;
+    Dialect dialect_ ABSL_GUARDED_BY(mutex_) = Dialect::kCorrelated;
+    std::function<void()> wake_ ABSL_GUARDED_BY(mutex_);
+    // The right to write is here.
+    bool writer_idle_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace provhub::hub
+
+#endif  // PROVHUB_MAINNODE_HUB_PENDING_CALLS_H_
