@@ -2,14 +2,18 @@
 #ifndef PROVHUB_COMMON_NODE_NODE_CORE_H_
 #define PROVHUB_COMMON_NODE_NODE_CORE_H_
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/cert/cert_directory.h"
+#include "common/hsm/hsm.h"
 #include "common/node/current_node.h"
 #include "common/node/node_endpoint.h"
+#include "common/provisioning/platform_hooks.h"
 #include "common/runtime/scheduler.h"
 
 namespace provhub::config::v1 {
@@ -24,6 +28,14 @@ struct NodeCoreOptions {
     bool provisioning_mode = false;
 };
 
+// What a node core is built on.
+struct NodeCoreDependencies {
+    std::function<absl::StatusOr<std::unique_ptr<hsm::Hsm>>(const hsm::TokenSelector& selector,
+                                                            const std::string& state_dir)>
+        open_token;
+    std::unique_ptr<provisioning::PlatformHooks> hooks;
+};
+
 class NodeCore {
  public:
     // Takes the working directory (FailedPrecondition when another process has it), opens the database and the tokens,
@@ -34,6 +46,12 @@ class NodeCore {
                                                             runtime::Scheduler& scheduler);
     // Waits for running operations; their callers have been answered by then.
     virtual ~NodeCore() = default;
+
+    // The same with tokens and platform programs of the caller's choice.
+    static absl::StatusOr<std::unique_ptr<NodeCore>> Create(const config::v1::Config& config,
+                                                            const NodeCoreOptions& options,
+                                                            runtime::Scheduler& scheduler,
+                                                            NodeCoreDependencies dependencies);
 
     virtual CurrentNode& current_node() = 0;
     virtual cert::CertDirectory& certificates() = 0;
