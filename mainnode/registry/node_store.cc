@@ -25,6 +25,9 @@ using Poco::Data::Keywords::into;
 using Poco::Data::Keywords::now;
 using Poco::Data::Keywords::use;
 
+// Poco tries again for as long, whatever the reason.
+constexpr std::size_t kOpenTimeoutSeconds = 1;
+
 // PRAGMA user_version of the file.
 constexpr int kFormat = 1;
 
@@ -88,7 +91,7 @@ absl::StatusOr<std::unique_ptr<NodeStore>> NodeStore::Open(const std::string& pa
     std::unique_ptr<Session> session;
     RETURN_IF_ERROR(Guarded(path, [&] {
         Poco::Data::SQLite::Connector::registerConnector();
-        session = std::make_unique<Session>(Poco::Data::SQLite::Connector::KEY, path);
+        session = std::make_unique<Session>(Poco::Data::SQLite::Connector::KEY, path, kOpenTimeoutSeconds);
         return Prepare(*session, path);
     }));
     return std::unique_ptr<NodeStore>(new NodeStore(path, std::move(session)));
