@@ -122,8 +122,7 @@ gpr_log_severity GrpcVerbosity(LogLevel level) {
 }
 
 Poco::AutoPtr<Poco::Channel> StderrLines() {
-    Poco::AutoPtr<Poco::PatternFormatter> formatter(
-        new Poco::PatternFormatter("%Y-%m-%dT%H:%M:%S.%iZ %p %s: %t"));
+    Poco::AutoPtr<Poco::PatternFormatter> formatter(new Poco::PatternFormatter("%Y-%m-%dT%H:%M:%S.%iZ %p %s: %t"));
     formatter->setProperty(Poco::PatternFormatter::PROP_PRIORITY_NAMES,
                            "fatal,critical,error,warning,notice,information,debug,trace");
     Poco::AutoPtr<Poco::Channel> out(new StderrChannel);

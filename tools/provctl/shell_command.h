@@ -14,7 +14,7 @@ namespace provhub::provctl {
 
 // Runs `command` by /bin/sh with `input` on its standard input and `environment` added to that of this process, and
 // returns what it writes to its standard output, at most 256 KiB. When the time is up, the command is killed with
-// everything that it started.
+// everything that it started. The process MUST ignore SIGPIPE: the command need not read its input.
 //
 // Errors: DeadlineExceeded, or Unknown (it failed), each with the end of what it wrote to its standard error;
 // OutOfRange (too much output); Internal.

@@ -1,0 +1,109 @@
+#include "tools/provctl/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace provhub::provctl {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::variant<CommandLine, NothingToRun> Parse(std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), "provctl");
+    return ParseCommandLine(static_cast<int>(arguments.size()), arguments.data());
+}
+
+CommandLine MustParse(const std::vector<const char*>& arguments) {
+    auto parsed = Parse(arguments);
+    const auto* nothing = std::get_if<NothingToRun>(&parsed);
+    EXPECT_EQ(nothing, nullptr) << nothing->message;
+    return std::get<CommandLine>(std::move(parsed));
+}
+
+class Environment {
+ public:
+    Environment(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }
+    Environment(const Environment&) = delete;
+    Environment& operator=(const Environment&) = delete;
+    ~Environment() { ::unsetenv(name_); }
+
+ private:
+    const char* name_;
+};
+
+TEST(CommandLine, HasDefaultsForEverythingGlobal) {
+    const CommandLine line = MustParse({"nodes"});
+    EXPECT_EQ(line.connection.server, "127.0.0.1:8089");
+    EXPECT_FALSE(line.connection.plaintext);
+    EXPECT_GT(line.connection.timeout, absl::Minutes(5));
+    EXPECT_EQ(line.output, OutputFormat::kTable);
+    EXPECT_FALSE(std::get<NodesCommand>(line.command).watch);
+}
+
+TEST(CommandLine, TakesGlobalOptionsBeforeAndAfterTheCommand) {
+    EXPECT_EQ(MustParse({"-o", "json", "nodes"}).output, OutputFormat::kJson);
+    EXPECT_EQ(MustParse({"nodes", "-o", "json"}).output, OutputFormat::kJson);
+    EXPECT_EQ(MustParse({"ca", "init", "there", "-o", "json"}).output, OutputFormat::kJson);
+    EXPECT_EQ(MustParse({"certs", "iam", "--timeout", "1m30s"}).connection.timeout, absl::Seconds(90));
+}
+
+TEST(CommandLine, TakesWhatIsNotGivenFromTheEnvironment) {
+    const Environment server("PROVHUB_SERVER", "main:1");
+    const Environment plaintext("PROVHUB_PLAINTEXT", "1");
+    const Environment output("PROVHUB_OUTPUT", "json");
+    const Environment password("PROVHUB_PASSWORD_FILE", "/run/pw");
+    EXPECT_EQ(MustParse({"nodes"}).connection.server, "main:1");
+    EXPECT_TRUE(MustParse({"nodes"}).connection.plaintext);
+    EXPECT_EQ(MustParse({"nodes"}).output, OutputFormat::kJson);
+    EXPECT_EQ(MustParse({"--server", "other:2", "nodes"}).connection.server, "other:2");
+    EXPECT_EQ(std::get<DeprovisionCommand>(MustParse({"deprovision", "n"}).command).password_file, "/run/pw");
+}
+
+TEST(CommandLine, ReadsTheNodesToProvision) {
+    const auto command = std::get<ProvisionCommand>(
+        MustParse({"provision", "n1", "n2", "--ca", "dir", "--restart", "--wait-for", "3", "--wait", "5s"}).command);
+    EXPECT_THAT(command.nodes, ElementsAre("n1", "n2"));
+    EXPECT_EQ(command.ca_directory, "dir");
+    EXPECT_TRUE(command.restart);
+    EXPECT_EQ(command.wait_for, 3);
+    EXPECT_EQ(command.wait, absl::Seconds(5));
+}
+
+TEST(CommandLine, HelpAndVersionAreNoErrors) {
+    for (const char* option : {"--help", "-h", "--version", "--help-all"}) {
+        const auto parsed = Parse({option});
+        ASSERT_TRUE(std::holds_alternative<NothingToRun>(parsed));
+        EXPECT_EQ(std::get<NothingToRun>(parsed).exit_status, 0);
+        EXPECT_THAT(std::get<NothingToRun>(parsed).message, HasSubstr("provctl"));
+    }
+}
+
+class WrongUsage : public ::testing::TestWithParam<std::vector<const char*>> {};
+
+TEST_P(WrongUsage, HasStatusTwoAndAnExplanation) {
+    const auto parsed = Parse(GetParam());
+    ASSERT_TRUE(std::holds_alternative<NothingToRun>(parsed));
+    EXPECT_EQ(std::get<NothingToRun>(parsed).exit_status, 2);
+    EXPECT_FALSE(std::get<NothingToRun>(parsed).message.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    CommandLine, WrongUsage,
+    ::testing::Values(std::vector<const char*>{}, std::vector{"fly"}, std::vector{"nodes", "--fast"},
+                      std::vector{"nodes", "-o", "yaml"}, std::vector{"nodes", "--timeout", "soon"},
+                      std::vector{"nodes", "--timeout", "-1s"}, std::vector{"nodes", "--timeout", "inf"},
+                      std::vector{"nodes", "--plaintext", "--ca-cert", "x"}, std::vector{"nodes", "--cert", "x"},
+                      std::vector{"provision", "--ca", "d"}, std::vector{"provision", "--all", "n", "--ca", "d"},
+                      std::vector{"provision", "--all"},
+                      std::vector{"provision", "--all", "--ca", "d", "--ca-command", "c"},
+                      std::vector{"provision", "--all", "--ca", "d", "--parallel", "0"}, std::vector{"deprovision"},
+                      std::vector{"pause"}, std::vector{"ca"}, std::vector{"ca", "init"}));
+
+}  // namespace
+}  // namespace provhub::provctl
