@@ -2,8 +2,9 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -108,7 +109,6 @@ absl::Status TokenOwnership::Take(const crypto::Secret& password) {
 
 absl::Status TokenOwnership::TakeToken(cert::Token& token, const crypto::Secret& password,
                                        const crypto::Secret& user_pin) {
-    using Tokens = std::map<std::string, std::string>;
     ASSIGN_OR_RETURN(const hsm::TokenState before, token.hsm->State());
     const auto release_pin = ReadReleasePin();
     if (before.initialised && release_pin.ok() && token.hsm->VerifySoPin(*release_pin).ok()) {
@@ -119,14 +119,23 @@ absl::Status TokenOwnership::TakeToken(cert::Token& token, const crypto::Secret&
         RETURN_IF_ERROR(token.hsm->Initialise(password, user_pin));
     }
     ASSIGN_OR_RETURN(const hsm::TokenState after, token.hsm->State());
-    ASSIGN_OR_RETURN(const Tokens taken, store_.Tokens());
-    for (const auto& [name, serial] : taken) {
-        if (serial == after.serial) {
-            return absl::FailedPreconditionError(absl::StrCat("it is the same as token '", name, "' (serial number '",
-                                                              serial, "'): name it in one way in the configuration"));
+    RETURN_IF_ERROR(CheckIsAnother(token, after));
+    return store_.AddToken(token.name, after.serial);
+}
+
+absl::Status TokenOwnership::CheckIsAnother(const cert::Token& token, const hsm::TokenState& state) {
+    for (const auto& other : tokens_) {
+        if (other.get() == &token) {
+            return absl::OkStatus();
+        }
+        ASSIGN_OR_RETURN(const hsm::TokenState taken, other->hsm->State());
+        // Some modules give every token the same serial number.
+        if (taken.serial == state.serial && taken.label == state.label) {
+            return absl::FailedPreconditionError(absl::StrCat("it is the same as token '", other->name,
+                                                              "': name it in one way in the configuration"));
         }
     }
-    return store_.AddToken(token.name, after.serial);
+    return absl::OkStatus();
 }
 
 void TokenOwnership::ForgetReleasePin() {

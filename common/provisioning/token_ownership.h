@@ -2,7 +2,6 @@
 #ifndef PROVHUB_COMMON_PROVISIONING_TOKEN_OWNERSHIP_H_
 #define PROVHUB_COMMON_PROVISIONING_TOKEN_OWNERSHIP_H_
 
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,6 +50,8 @@ class TokenOwnership {
 
  private:
     absl::Status TakeToken(cert::Token& token, const crypto::Secret& password, const crypto::Secret& user_pin);
+    // FailedPrecondition when a token before it in the configuration is the same one, selected in another way.
+    absl::Status CheckIsAnother(const cert::Token& token, const hsm::TokenState& state);
     absl::Status EraseToken(cert::Token& token, const crypto::Secret& release_pin);
     absl::Status RemovePinFiles();
     // The PIN of the file, or NotFound.
