@@ -22,4 +22,13 @@ absl::Status OpenSslError(absl::StatusCode code, absl::string_view what) {
     return absl::Status(code, message);
 }
 
+// Without a mark, which an empty queue can't have, everything is popped: the same.
+OpenSslErrorsDropped::OpenSslErrorsDropped() {
+    ERR_set_mark();
+}
+
+OpenSslErrorsDropped::~OpenSslErrorsDropped() {
+    ERR_pop_to_mark();
+}
+
 }  // namespace provhub::crypto

@@ -31,6 +31,16 @@ using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 // `what` and the oldest error of this thread's OpenSSL queue, which is emptied.
 absl::Status OpenSslError(absl::StatusCode code, absl::string_view what);
 
+// Takes away what is put into this thread's OpenSSL queue during its life. For calls into libraries that use OpenSSL
+// themselves and don't clean up: what they leave behind would make a TLS handshake on this thread fail.
+class OpenSslErrorsDropped {
+ public:
+    OpenSslErrorsDropped();
+    OpenSslErrorsDropped(const OpenSslErrorsDropped&) = delete;
+    OpenSslErrorsDropped& operator=(const OpenSslErrorsDropped&) = delete;
+    ~OpenSslErrorsDropped();
+};
+
 }  // namespace provhub::crypto
 
 #endif  // PROVHUB_COMMON_CRYPTO_OPENSSL_H_

@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
