@@ -6,6 +6,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/runtime/version.h"
 #include "common/service/public_cert_service.h"
 #include "common/status/macros.h"
 #include "common/status/status.h"
@@ -44,7 +45,7 @@ InspectionService::InspectionService(ServerFacts facts, const cert::CertDirector
 grpc::ServerUnaryReactor* InspectionService::GetServerInfo(grpc::CallbackServerContext* context,
                                                            const GetServerInfoRequest*,
                                                            provhub::v1::ServerInfo* response) {
-    response->set_version(PROVHUB_VERSION);
+    response->set_version(std::string(runtime::Version()));
     response->set_node_id(facts_.node_id);
     response->set_main_node(facts_.main_node);
     response->set_provisioning_mode(facts_.provisioning_mode);
