@@ -59,6 +59,7 @@ class MainNode {
     int protected_port() const { return protected_->port(); }
     registry::NodeRegistry& registry() { return *registry_; }
     const hub::HubCounters& counters() const { return table_.counters(); }
+    std::size_t PendingCallsOf(absl::string_view node_id) { return table_.PendingCallsOf(node_id); }
 
  private:
     MainNode(const MainNodeOptions& options, std::unique_ptr<registry::NodeRegistry> registry, node::NodeCore& core,

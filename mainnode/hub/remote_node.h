@@ -24,6 +24,7 @@ class RemoteNode final : public node::NodeEndpoint {
         : node_id_(std::move(node_id)), calls_(std::move(calls)) {}
 
     const std::string& node_id() const { return node_id_; }
+    std::size_t pending_calls() const { return calls_->size(); }
 
     void Call(node::Request request, node::CallContext context, node::Done done) override;
 

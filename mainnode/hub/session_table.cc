@@ -60,6 +60,12 @@ absl::StatusOr<std::shared_ptr<RemoteNode>> SessionTable::Find(absl::string_view
     return FindOrAdd(node_id);
 }
 
+std::size_t SessionTable::PendingCallsOf(absl::string_view node_id) {
+    absl::ReaderMutexLock lock(&mutex_);
+    const auto found = nodes_.find(node_id);
+    return found == nodes_.end() ? 0 : found->second->pending_calls();
+}
+
 std::shared_ptr<RemoteNode> SessionTable::FindOrAdd(absl::string_view node_id) {
     absl::MutexLock lock(&mutex_);
     auto& node = nodes_[std::string(node_id)];

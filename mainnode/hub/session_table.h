@@ -49,6 +49,9 @@ class SessionTable {
     // NotFound where no node of this ID has ever registered.
     absl::StatusOr<std::shared_ptr<RemoteNode>> Find(absl::string_view node_id);
 
+    // Calls that wait for the node or for its answer.
+    std::size_t PendingCallsOf(absl::string_view node_id);
+
     const HubCounters& counters() const { return counters_; }
 
  private:
