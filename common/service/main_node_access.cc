@@ -15,10 +15,6 @@ absl::StatusOr<MainNodeAccess> ChooseMainNodeAccess(const config::v1::Config& co
             "provisioningTransport: this build reaches the main node in plaintext only and does so when told: set "
             "\"provisioningTransport\": \"plaintext\"");
     }
-    if (config.main_iam_public_server_url().empty()) {
-        return absl::FailedPreconditionError(
-            "mainIamPublicServerUrl: not set; set it to where the main node listens, such as \"main:8090\"");
-    }
     return MainNodeAccess{config.main_iam_public_server_url(), "plaintext", grpc::InsecureChannelCredentials()};
 }
 
