@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/cert/proof_of_possession.h"
@@ -68,6 +70,13 @@ TestNode::TestNode() {
     for (auto& module : *config.mutable_cert_modules()) {
         module.mutable_params()->set_user_pin_path(dir_.File("pins/user"));
     }
+}
+
+void TestNode::KeepTypes(const std::vector<std::string>& types) {
+    auto& modules = *config.mutable_cert_modules();
+    modules.erase(std::remove_if(modules.begin(), modules.end(),
+                                 [&](const auto& module) { return std::ranges::count(types, module.id()) == 0; }),
+                  modules.end());
 }
 
 absl::Status TestNode::Boot() {

@@ -57,6 +57,9 @@ class TestNode {
     // What opens a token; the FakeHsm of its label where this is not set.
     std::function<absl::StatusOr<std::unique_ptr<hsm::Hsm>>(const hsm::TokenSelector&, const std::string&)> open_token;
 
+    // Drops the other types from `config`.
+    void KeepTypes(const std::vector<std::string>& types);
+
     // ---- The process -----------------------------------------------------------------------------------------------
 
     // Ends the process that runs and starts another one.
