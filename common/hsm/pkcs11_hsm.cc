@@ -285,7 +285,8 @@ absl::StatusOr<std::unique_ptr<Hsm>> CreatePkcs11Hsm(const TokenSelector& select
     RETURN_IF_ERROR(MakeStateDirectory(state_dir));
     std::optional<SoftHsmGuard> guard;
     std::string lock_path = absl::StrCat(state_dir, "/pkcs11.lock");
-    if (const auto store = SoftHsmStore::Locate(selector.library)) {
+    const std::optional<SoftHsmStore> store = SoftHsmStore::Locate(selector.library);
+    if (store) {
         RETURN_IF_ERROR(CheckStore(*store));
         guard.emplace(*store, state_dir);
         lock_path = absl::StrCat(store->path(), "/provhub.lock");
@@ -302,7 +303,8 @@ absl::StatusOr<std::unique_ptr<Hsm>> CreatePkcs11Hsm(const TokenSelector& select
         ASSIGN_OR_RETURN(const runtime::LockFile lock, LockTokens(lock_path));
         ASSIGN_OR_RETURN(module, Pkcs11Module::Load(selector.library, repair));
     }
-    auto hsm = std::make_unique<Pkcs11Hsm>(TokenLocator(std::move(module), selector), std::move(guard), lock_path);
+    auto hsm =
+        std::make_unique<Pkcs11Hsm>(TokenLocator(std::move(module), selector, store), std::move(guard), lock_path);
     RETURN_IF_ERROR(hsm->State().status());
     return hsm;
 }

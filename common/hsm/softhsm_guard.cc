@@ -22,32 +22,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr runtime::Log kLog("hsm");
-constexpr absl::string_view kTokenFile = "token.object";
-constexpr absl::string_view kObjectSuffix = ".object";
 constexpr absl::string_view kCopySuffix = ".token";
 constexpr absl::string_view kFirstLine = "provhub copy of token.object, version 1";
 constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
-constexpr std::size_t kMaxFileSize = 1 << 20;
-
-std::string TokenFile(const std::string& directory) {
-    return absl::StrCat(directory, "/", kTokenFile);
-}
 
 bool IsVisible(absl::string_view serial, const std::vector<TokenInSlot>& visible) {
     return std::ranges::any_of(
         visible, [serial](const TokenInSlot& token) { return token.initialised() && token.serial() == serial; });
-}
-
-bool HoldsObjects(const std::string& directory) {
-    std::error_code error;
-    for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
-        const std::string name = entry->path().filename().string();
-        std::error_code gone;
-        if (absl::EndsWith(name, kObjectSuffix) && name != kTokenFile && entry->file_size(gone) > 0 && !gone) {
-            return true;
-        }
-    }
-    return false;
 }
 
 // The owner of the directory: the file may have gone.
@@ -74,11 +55,11 @@ absl::Status SoftHsmGuard::Save(absl::string_view serial, absl::string_view labe
         return absl::UnavailableError(
             absl::StrCat("token '", label, "': SoftHSM's directory of it is not in ", store_.path()));
     }
-    ASSIGN_OR_RETURN(const std::string content, runtime::ReadSmallFile(TokenFile(*directory), kMaxFileSize));
+    ASSIGN_OR_RETURN(const std::string content, runtime::ReadSmallFile(TokenFile(*directory), kMaxTokenFileSize));
     const std::string path = CopyPath(serial);
     const std::string text = absl::StrCat(kFirstLine, "\n", absl::CEscape(*directory), "\n", absl::CEscape(serial),
                                           "\n", absl::CEscape(label), "\n", content);
-    const auto old = runtime::ReadSmallFile(path, kMaxFileSize);
+    const auto old = runtime::ReadSmallFile(path, 2 * kMaxTokenFileSize);
     if (!old.ok() || *old != text) {
         RETURN_IF_ERROR(runtime::WriteFileAtomically(path, text, kOwnerOnly));
     }
@@ -119,7 +100,7 @@ absl::Status SoftHsmGuard::CheckNotHidden(absl::string_view label, const std::ve
 }
 
 absl::StatusOr<SoftHsmGuard::Copy> SoftHsmGuard::ReadCopy(const std::string& path) const {
-    ASSIGN_OR_RETURN(const std::string text, runtime::ReadSmallFile(path, kMaxFileSize));
+    ASSIGN_OR_RETURN(const std::string text, runtime::ReadSmallFile(path, 2 * kMaxTokenFileSize));
     const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('\n', 4));
     Copy copy;
     copy.path = path;
@@ -157,7 +138,7 @@ bool SoftHsmGuard::IsDamaged(const Copy& copy, const std::vector<TokenInSlot>& v
     if (!HasObjects(copy)) {
         return false;
     }
-    const auto content = runtime::ReadSmallFile(TokenFile(copy.directory), kMaxFileSize);
+    const auto content = runtime::ReadSmallFile(TokenFile(copy.directory), kMaxTokenFileSize);
     if (content.ok() && *content == copy.content) {
         return false;
     }

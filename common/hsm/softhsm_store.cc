@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "common/runtime/atomic_file.h"
 #include "common/runtime/file_descriptor.h"
 #include "common/status/macros.h"
 
@@ -24,6 +25,11 @@ namespace fs = std::filesystem;
 
 constexpr absl::string_view kSystemConfiguration = "/etc/softhsm/softhsm2.conf";
 constexpr absl::string_view kUserConfiguration = ".config/softhsm2/softhsm2.conf";
+
+constexpr absl::string_view kTokenFile = "token.object";
+constexpr absl::string_view kObjectSuffix = ".object";
+// How the attribute that holds the SO PIN (CKA_VENDOR_DEFINED + 0x534C) begins in a file of SoftHSM 2.
+constexpr absl::string_view kSoPinAttribute("\0\0\0\0\x80\0SL", 8);
 
 std::string ConfigurationPath() {
     if (const char* path = std::getenv("SOFTHSM2_CONF")) {
@@ -107,6 +113,39 @@ std::optional<std::string> SoftHsmStore::TokenDirectory(absl::string_view serial
         }
     }
     return std::nullopt;
+}
+
+bool SoftHsmStore::IsHalfMade(absl::string_view serial) const {
+    const auto directory = TokenDirectory(serial);
+    if (!directory) {
+        return false;
+    }
+    const auto content = runtime::ReadSmallFile(TokenFile(*directory), kMaxTokenFileSize);
+    return content.ok() && !absl::StrContains(*content, kSoPinAttribute);
+}
+
+void SoftHsmStore::RemoveHalfMade(absl::string_view serial) const {
+    const auto directory = TokenDirectory(serial);
+    if (directory && IsHalfMade(serial) && !HoldsObjects(*directory)) {
+        std::error_code ignored;
+        fs::remove_all(*directory, ignored);
+    }
+}
+
+std::string TokenFile(absl::string_view token_directory) {
+    return absl::StrCat(token_directory, "/", kTokenFile);
+}
+
+bool HoldsObjects(const std::string& directory) {
+    std::error_code error;
+    for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+        const std::string name = entry->path().filename().string();
+        std::error_code gone;
+        if (absl::EndsWith(name, kObjectSuffix) && name != kTokenFile && entry->file_size(gone) > 0 && !gone) {
+            return true;
+        }
+    }
+    return false;
 }
 
 absl::Status SoftHsmStore::Sync(absl::string_view serial) const {

@@ -2,6 +2,7 @@
 #ifndef PROVHUB_COMMON_HSM_SOFTHSM_STORE_H_
 #define PROVHUB_COMMON_HSM_SOFTHSM_STORE_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -24,6 +25,13 @@ class SoftHsmStore {
     // Of the token with this serial number; none: no such directory.
     std::optional<std::string> TokenDirectory(absl::string_view serial) const;
 
+    // Whether the token's file lacks the SO PIN: its first initialisation was cut off. C_InitToken then goes on to make
+    // it empty and leaves it without, so that nobody can ever log in to it. False where the file can't be read.
+    bool IsHalfMade(absl::string_view serial) const;
+
+    // Removes the directory of a half-made token, unless there are objects in it.
+    void RemoveHalfMade(absl::string_view serial) const;
+
     // Everything of the token is on the disk when this returns OK.
     absl::Status Sync(absl::string_view serial) const;
 
@@ -32,6 +40,14 @@ class SoftHsmStore {
 
     std::string path_;
 };
+
+// Whether there are objects in a token's directory, besides the token's own file.
+bool HoldsObjects(const std::string& token_directory);
+
+// The token's own file.
+std::string TokenFile(absl::string_view token_directory);
+
+constexpr std::size_t kMaxTokenFileSize = 1 << 20;
 
 }  // namespace provhub::hsm
 

@@ -76,7 +76,7 @@ absl::StatusOr<std::optional<TokenInSlot>> TokenLocator::FindLabel() const {
     ASSIGN_OR_RETURN(const std::vector<TokenInSlot> tokens, module_->Tokens());
     std::optional<TokenInSlot> found;
     for (const TokenInSlot& token : tokens) {
-        if (!token.initialised() || token.label() != selector_.label) {
+        if (!token.initialised() || token.label() != selector_.label || IsHalfMade(token)) {
             continue;
         }
         // An initialisation that was cut off may have left a second one, without a PIN.
@@ -85,6 +85,22 @@ absl::StatusOr<std::optional<TokenInSlot>> TokenLocator::FindLabel() const {
         }
     }
     return found;
+}
+
+bool TokenLocator::IsHalfMade(const TokenInSlot& token) const {
+    return store_ && !token.user_pin_set() && store_->IsHalfMade(token.serial());
+}
+
+void TokenLocator::RemoveHalfMade() const {
+    const auto tokens = module_->Tokens();
+    if (!store_ || !tokens.ok()) {
+        return;
+    }
+    for (const TokenInSlot& token : *tokens) {
+        if (token.initialised() && token.label() == selector_.label && IsHalfMade(token)) {
+            store_->RemoveHalfMade(token.serial());
+        }
+    }
 }
 
 absl::StatusOr<TokenInSlot> TokenLocator::FindFree() const {

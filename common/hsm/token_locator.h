@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "common/hsm/hsm.h"
 #include "common/hsm/pkcs11_module.h"
+#include "common/hsm/softhsm_store.h"
 
 namespace provhub::hsm {
 
@@ -19,9 +20,9 @@ absl::Status CheckSelector(const TokenSelector& selector);
 // Asks the module anew each time: slots are numbered anew after C_InitToken, and in every process.
 class TokenLocator {
  public:
-    // `selector` passed CheckSelector.
-    TokenLocator(std::shared_ptr<const Pkcs11Module> module, TokenSelector selector)
-        : module_(std::move(module)), selector_(std::move(selector)) {}
+    // `selector` passed CheckSelector; `store` where the module is SoftHSM.
+    TokenLocator(std::shared_ptr<const Pkcs11Module> module, TokenSelector selector, std::optional<SoftHsmStore> store)
+        : module_(std::move(module)), selector_(std::move(selector)), store_(std::move(store)) {}
 
     const Pkcs11Module& module() const { return *module_; }
 
@@ -37,14 +38,19 @@ class TokenLocator {
     // NotFound: no such slot.
     absl::StatusOr<std::optional<TokenInSlot>> Find() const;
 
+    // Removes what is left of initialisations of a token with the label that were cut off and can't be used any more.
+    void RemoveHalfMade() const;
+
     // A token that isn't initialised yet. NotFound: none.
     absl::StatusOr<TokenInSlot> FindFree() const;
 
  private:
     absl::StatusOr<std::optional<TokenInSlot>> FindLabel() const;
+    bool IsHalfMade(const TokenInSlot& token) const;
 
     const std::shared_ptr<const Pkcs11Module> module_;
     const TokenSelector selector_;
+    const std::optional<SoftHsmStore> store_;
 };
 
 }  // namespace provhub::hsm

@@ -278,6 +278,7 @@ absl::Status TokenOwner::InitialiseClosed(Ownership& ownership, const crypto::Se
         const Pkcs11Session session = Session(handle);
         RETURN_IF_ERROR(TokenObjects(session, title_).DestroyAll());
     }
+    locator_.RemoveHalfMade();
     return Sync();
 }
 
