@@ -233,13 +233,21 @@ std::string NodeLine(const UnitNode& node) {
 }
 
 std::string CertificatesTable(const std::vector<provhub::v1::Certificate>& certificates) {
-    std::vector<Row> rows = {{"TYPE", "SERIAL", "ISSUER", "EXPIRES", "CERTIFICATE", "KEY"}};
+    // As a rule one URL names both.
+    const bool one_url =
+        std::ranges::all_of(certificates, [](const auto& c) { return c.info().cert_url() == c.info().key_url(); });
+    std::vector<Row> rows = {{"TYPE", "SERIAL", "EXPIRES", "ISSUER", one_url ? "CERTIFICATE AND KEY" : "CERTIFICATE"}};
+    if (!one_url) {
+        rows.back().push_back("KEY");
+    }
     for (const auto& certificate : certificates) {
         const auto not_after = ToTime(certificate.has_not_after(), certificate.not_after());
-        rows.push_back({certificate.info().type(), certificate.info().serial(),
-                        certificate.self_signed() ? "self-signed" : OrDash(IssuerOf(certificate)),
-                        not_after ? TimeForPeople(*not_after) : kAbsent, certificate.info().cert_url(),
-                        certificate.info().key_url()});
+        rows.push_back(
+            {certificate.info().type(), certificate.info().serial(), not_after ? TimeForPeople(*not_after) : kAbsent,
+             certificate.self_signed() ? "self-signed" : OrDash(IssuerOf(certificate)), certificate.info().cert_url()});
+        if (!one_url) {
+            rows.back().push_back(certificate.info().key_url());
+        }
     }
     return FormatTable(rows);
 }

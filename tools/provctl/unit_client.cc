@@ -111,7 +111,16 @@ absl::Status UnitClient::Call(Effect effect,
         if (!repeatable || absl::Now() - begun + kRepeatAfter > std::min(kRepeatFor, timeout_)) {
             return status::Annotate(status::FromGrpc(status), server_);
         }
-        absl::SleepFor(kRepeatAfter);
+        Pause();
+    }
+}
+
+void UnitClient::Pause() {
+    const absl::Time until = absl::Now() + kRepeatAfter;
+    // A channel makes progress with its connection only while somebody waits for it. Where there is one already, it is
+    // the server that is not ready.
+    if (channel_->GetState(false) == GRPC_CHANNEL_READY || !channel_->WaitForConnected(absl::ToChronoTime(until))) {
+        absl::SleepFor(until - absl::Now());
     }
 }
 

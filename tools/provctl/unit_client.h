@@ -80,6 +80,9 @@ class UnitClient {
     absl::Status Call(Effect effect, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                       const Request& request, Response* response);
 
+    // Between two attempts.
+    void Pause();
+
     absl::StatusOr<std::vector<UnitNode>> ListNodesByContract();
 
     const std::shared_ptr<grpc::Channel> channel_;

@@ -66,6 +66,15 @@ TEST(CertificatesReport, ReadsTheIssuerOfAServerThatGivesOnlyItsDer) {
     EXPECT_TRUE(json["notAfter"].is_null());
 }
 
+TEST(CertificatesReport, HasAColumnForTheKeysOnlyWhereTheyHaveUrlsOfTheirOwn) {
+    provhub::v1::Certificate certificate;
+    certificate.mutable_info()->set_cert_url("pkcs11:one");
+    certificate.mutable_info()->set_key_url("pkcs11:one");
+    EXPECT_THAT(CertificatesTable({certificate}), Not(HasSubstr("pkcs11:one  pkcs11:one")));
+    certificate.mutable_info()->set_key_url("pkcs11:two");
+    EXPECT_THAT(CertificatesTable({certificate}), HasSubstr("pkcs11:one   pkcs11:two"));
+}
+
 TEST(CertificatesReport, SurvivesBytesThatAreNoText) {
     provhub::v1::Certificate certificate;
     certificate.mutable_info()->set_serial("\xff\xfe");
