@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <random>
 
 #include "absl/strings/numbers.h"
@@ -49,9 +50,13 @@ class Worker {
         posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
         const std::string state_dir = softhsm.state_dir();
         const std::array<const char*, 5> arguments = {TOKEN_WORKER, mode, "aoscore", state_dir.c_str(), nullptr};
-        EXPECT_EQ(
-            posix_spawn(&pid_, TOKEN_WORKER, &actions, nullptr, const_cast<char* const*>(arguments.data()), environ),
-            0);
+        pid_t pid = 0;
+        const int error =
+            posix_spawn(&pid, TOKEN_WORKER, &actions, nullptr, const_cast<char* const*>(arguments.data()), environ);
+        EXPECT_EQ(error, 0) << TOKEN_WORKER;
+        if (error == 0) {
+            pid_ = pid;
+        }
         posix_spawn_file_actions_destroy(&actions);
         close(ends[1]);
         output_ = fdopen(ends[0], "r");
@@ -59,14 +64,16 @@ class Worker {
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
     ~Worker() {
-        kill(pid_, SIGKILL);
-        waitpid(pid_, nullptr, 0);
+        if (pid_) {
+            kill(*pid_, SIGKILL);
+            waitpid(*pid_, nullptr, 0);
+        }
         std::fclose(output_);
     }
 
     // False: the worker could not go on.
     bool AwaitSteps(int steps) {
-        std::array<char, 512> line;
+        std::array<char, 512> line{};
         for (int i = 0; i < steps; ++i) {
             if (std::fgets(line.data(), line.size(), output_) == nullptr || std::string(line.data()) != "step\n") {
                 ADD_FAILURE() << line.data();
@@ -77,7 +84,8 @@ class Worker {
     }
 
  private:
-    pid_t pid_ = -1;
+    // None where it could not be started: kill(-1) would end every process of the machine.
+    std::optional<pid_t> pid_;
     FILE* output_ = nullptr;
 };
 
