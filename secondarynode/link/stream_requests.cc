@@ -138,12 +138,12 @@ void StreamRequests::TakeUnnumbered(node::Request message) {
 }
 
 void StreamRequests::ServeWaiting() {
-    absl::ReleasableMutexLock entered(&mutex_);
-    if (serving_) {
-        return;
+    {
+        absl::MutexLock lock(&mutex_);
+        if (std::exchange(serving_, true)) {
+            return;
+        }
     }
-    serving_ = true;
-    entered.Release();
     while (true) {
         Waiting next;
         {
