@@ -136,7 +136,7 @@ Result Pkcs11Hsm::RunOnce(Access access, const Work& work, Attempt& attempt) {
     ObjectTurn turn;
     TakeTurn(access, turn);
     Result result = work(TokenObjects(session, title_), Epoch{attempt.login, destroyed_.load()});
-    if (IsLoginLost(StatusOf(result))) {
+    if (RvOf(StatusOf(result))) {
         lease.Discard();
     }
     return result;

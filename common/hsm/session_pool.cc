@@ -6,6 +6,11 @@
 #include "common/hsm/pkcs11_error.h"
 
 namespace provhub::hsm {
+namespace {
+
+constexpr CK_FLAGS kReadWrite = CKF_SERIAL_SESSION | CKF_RW_SESSION;
+
+}  // namespace
 
 SessionPool::Lease::Lease(Lease&& other) noexcept
     : pool_(std::exchange(other.pool_, nullptr)), handle_(other.handle_), discard_(other.discard_) {}
@@ -45,8 +50,7 @@ absl::StatusOr<CK_SESSION_HANDLE> SessionPool::TakeSession(std::uint64_t& login)
             slot = slot_;
         }
         CK_SESSION_HANDLE session = 0;
-        const CK_RV rv =
-            functions_.C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &session);
+        const CK_RV rv = functions_.C_OpenSession(slot, kReadWrite, nullptr, nullptr, &session);
         if (rv == CKR_OK) {
             return session;
         }
@@ -60,15 +64,24 @@ absl::StatusOr<CK_SESSION_HANDLE> SessionPool::TakeSession(std::uint64_t& login)
 }
 
 void SessionPool::Return(CK_SESSION_HANDLE session, bool discard) {
+    bool replaced = true;
     if (discard) {
-        functions_.C_CloseSession(session);
+        CK_SLOT_ID slot = 0;
+        {
+            absl::MutexLock lock(&mutex_);
+            slot = slot_;
+        }
+        // Before the old one is closed: with the last session the login would end.
+        const CK_SESSION_HANDLE old = std::exchange(session, 0);
+        replaced = functions_.C_OpenSession(slot, kReadWrite, nullptr, nullptr, &session) == CKR_OK;
+        functions_.C_CloseSession(old);
     }
     {
         absl::MutexLock lock(&mutex_);
-        if (discard) {
-            --sessions_;
-        } else {
+        if (replaced) {
             idle_.push_back(session);
+        } else {
+            --sessions_;
         }
     }
     turnstile_.LeaveTogether();

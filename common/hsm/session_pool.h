@@ -43,7 +43,7 @@ class SessionPool {
         ~Lease();
 
         Pkcs11Session session() const { return {pool_->functions_, pool_->name_, handle_}; }
-        // The session is closed instead of being used again.
+        // The session is closed instead of being used again: it may be in the middle of something.
         void Discard() { discard_ = true; }
 
      private:
