@@ -70,6 +70,7 @@ TokenOwnership::TokenOwnership(std::string working_dir, const std::vector<std::u
     : release_path_(absl::StrCat(working_dir, "/release.pin")), tokens_(tokens), store_(store) {}
 
 absl::Status TokenOwnership::CheckTakeable(const crypto::Secret& password) {
+    RETURN_IF_ERROR(CheckDistinct());
     const auto release_pin = ReadReleasePin();
     if (!release_pin.ok() && !absl::IsNotFound(release_pin.status())) {
         return release_pin.status();
@@ -119,19 +120,22 @@ absl::Status TokenOwnership::TakeToken(cert::Token& token, const crypto::Secret&
         RETURN_IF_ERROR(token.hsm->Initialise(password, user_pin));
     }
     ASSIGN_OR_RETURN(const hsm::TokenState after, token.hsm->State());
-    RETURN_IF_ERROR(CheckIsAnother(token, after));
+    RETURN_IF_ERROR(CheckDistinct());
     return store_.AddToken(token.name, after.serial);
 }
 
-absl::Status TokenOwnership::CheckIsAnother(const cert::Token& token, const hsm::TokenState& state) {
-    for (const auto& other : tokens_) {
-        if (other.get() == &token) {
-            return absl::OkStatus();
+absl::Status TokenOwnership::CheckDistinct() {
+    // Some modules give every token the same serial number.
+    std::map<std::pair<std::string, std::string>, std::string> names;
+    for (const auto& token : tokens_) {
+        ASSIGN_OR_RETURN(const hsm::TokenState state, token->hsm->State());
+        if (!state.initialised) {
+            continue;
         }
-        ASSIGN_OR_RETURN(const hsm::TokenState taken, other->hsm->State());
-        // Some modules give every token the same serial number.
-        if (taken.serial == state.serial && taken.label == state.label) {
-            return absl::FailedPreconditionError(absl::StrCat("it is the same as token '", other->name,
+        const auto [other, added] = names.emplace(std::pair(state.label, state.serial), token->name);
+        if (!added) {
+            return absl::FailedPreconditionError(absl::StrCat("token '", token->name, "' is the same as token '",
+                                                              other->second,
                                                               "': name it in one way in the configuration"));
         }
     }

@@ -27,7 +27,7 @@ class TokenOwnership {
                    cert::CertStore& store);
 
     // OK when every initialised token can be taken with `password` or with the release PIN. Changes nothing.
-    // PermissionDenied otherwise.
+    // PermissionDenied otherwise; FailedPrecondition when the configuration selects one token in two ways.
     absl::Status CheckTakeable(const crypto::Secret& password);
 
     // Makes every token empty, gives it a fresh user PIN, which is in its PIN file before, and `password` as the
@@ -50,8 +50,8 @@ class TokenOwnership {
 
  private:
     absl::Status TakeToken(cert::Token& token, const crypto::Secret& password, const crypto::Secret& user_pin);
-    // FailedPrecondition when a token before it in the configuration is the same one, selected in another way.
-    absl::Status CheckIsAnother(const cert::Token& token, const hsm::TokenState& state);
+    // FailedPrecondition when one token is selected in two ways.
+    absl::Status CheckDistinct();
     absl::Status EraseToken(cert::Token& token, const crypto::Secret& release_pin);
     absl::Status RemovePinFiles();
     // The PIN of the file, or NotFound.

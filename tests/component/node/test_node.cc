@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/cert/proof_of_possession.h"
+#include "common/hsm/pkcs11_hsm.h"
 #include "common/provisioning/platform_hooks.h"
 #include "common/status/macros.h"
 
@@ -52,12 +53,12 @@ node::Outcome RunningCall::Await() {
     return state_->outcome;
 }
 
-TestNode::TestNode() {
+TestNode::TestNode(std::shared_ptr<const TestSite> site) : site_(std::move(site)) {
     scheduler_.SetNow(absl::Now());
-    config.set_working_dir(dir_.File("work"));
-    config.set_ca_cert(dir_.Write("ca.pem", root_.certificate().Pem()));
-    config.mutable_node_info()->set_node_id_path(dir_.Write("id", "node-1\n"));
-    config.mutable_node_info()->set_provisioning_state_path(dir_.File("state"));
+    config.set_working_dir(dir().File("work"));
+    config.set_ca_cert(dir().Write("ca.pem", root().certificate().Pem()));
+    config.mutable_node_info()->set_node_id_path(dir().Write("id", "node-1\n"));
+    config.mutable_node_info()->set_provisioning_state_path(dir().File("state"));
     config.mutable_node_info()->set_cpu_info_path("/proc/cpuinfo");
     config.mutable_node_info()->set_mem_info_path("/proc/meminfo");
     config.mutable_timeouts()->mutable_local()->set_seconds(60);
@@ -68,8 +69,27 @@ TestNode::TestNode() {
     *config.add_cert_modules() = Module("disk", "ecc", "core", 1);
     config.mutable_cert_modules(3)->set_self_signed(true);
     for (auto& module : *config.mutable_cert_modules()) {
-        module.mutable_params()->set_user_pin_path(dir_.File("pins/user"));
+        module.mutable_params()->set_user_pin_path(dir().File("pins/user"));
     }
+}
+
+void TestNode::UseModule(const std::string& library) {
+    for (auto& module : *config.mutable_cert_modules()) {
+        module.mutable_params()->set_library(library);
+    }
+    open_token = [this](const hsm::TokenSelector& selector,
+                        const std::string& state_dir) -> absl::StatusOr<std::unique_ptr<hsm::Hsm>> {
+        ASSIGN_OR_RETURN(auto device, hsm::CreatePkcs11Hsm(selector, state_dir));
+        devices_.push_back(std::move(device));
+        return std::make_unique<ObservedHsm>(
+            *devices_.back(), [this](const std::string& method) { return before(method); },
+            [this](const std::string& method) { return after(method); });
+    };
+}
+
+void TestNode::Stop() {
+    core_.reset();
+    devices_.clear();
 }
 
 void TestNode::KeepTypes(const std::vector<std::string>& types) {
@@ -80,7 +100,7 @@ void TestNode::KeepTypes(const std::vector<std::string>& types) {
 }
 
 absl::Status TestNode::Boot() {
-    core_.reset();
+    Stop();
     const auto open_fake = [this](const hsm::TokenSelector& selector,
                                   const std::string&) -> absl::StatusOr<std::unique_ptr<hsm::Hsm>> {
         auto& device = tokens_[selector.label];

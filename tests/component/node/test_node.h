@@ -40,12 +40,21 @@ class RunningCall {
     std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
+// What outlives a process: its files, and the CA.
+struct TestSite {
+    const TempDir dir;
+    const TestCa root{"Root"};
+    const TestCa intermediate{root, "Intermediate"};
+};
+
 // Types: "online" (EC, clientAuth, maxItems 2) and "offline" (RSA, maxItems 1) on the token "cloud", "iam" (EC) and
 // "disk" (EC, self-signed) on the token "core". The trust anchor is that of `ca`. Tokens are FakeHsms unless the test
 // gives others.
 class TestNode {
  public:
-    TestNode();
+    // On a site of its own.
+    TestNode() : TestNode(std::make_shared<TestSite>()) {}
+    explicit TestNode(std::shared_ptr<const TestSite> site);
 
     // ---- Set before Boot -------------------------------------------------------------------------------------------
 
@@ -57,6 +66,8 @@ class TestNode {
     // What opens a token; the FakeHsm of its label where this is not set.
     std::function<absl::StatusOr<std::unique_ptr<hsm::Hsm>>(const hsm::TokenSelector&, const std::string&)> open_token;
 
+    // Has the types on the tokens of a real module.
+    void UseModule(const std::string& library);
     // Drops the other types from `config`.
     void KeepTypes(const std::vector<std::string>& types);
 
@@ -64,15 +75,15 @@ class TestNode {
 
     // Ends the process that runs and starts another one.
     absl::Status Boot();
-    void Stop() { core_.reset(); }
+    void Stop();
 
     node::NodeCore& core() { return *core_; }
     node::CurrentNode& node() { return core_->current_node(); }
     ManualScheduler& scheduler() { return scheduler_; }
     FakeHsm& token(const std::string& label) { return *tokens_.at(label); }
-    const TempDir& dir() const { return dir_; }
-    const TestCa& ca() const { return intermediate_; }
-    const TestCa& root() const { return root_; }
+    const TempDir& dir() const { return site_->dir; }
+    const TestCa& ca() const { return site_->intermediate; }
+    const TestCa& root() const { return site_->root; }
 
     // ---- Calls -----------------------------------------------------------------------------------------------------
 
@@ -101,14 +112,14 @@ class TestNode {
     std::vector<cert::CertRecord> Certificates();
     // Objects of a token under their label, those of every kind that it has.
     std::vector<hsm::StoredObject> Objects(const std::string& label);
-    // Every certificate that the directory has is on its token and its key signs for it.
+    // Every certificate that the directory has is on its token and its key signs for it. For FakeHsms.
     void ExpectEveryIdentityWorks();
 
  private:
-    TempDir dir_;
-    TestCa root_{"Root"};
-    TestCa intermediate_{root_, "Intermediate"};
+    const std::shared_ptr<const TestSite> site_;
     std::map<std::string, std::unique_ptr<FakeHsm>> tokens_;
+    // Of a real module, as long as a process uses them.
+    std::vector<std::unique_ptr<hsm::Hsm>> devices_;
     ManualScheduler scheduler_{4};
     std::unique_ptr<node::NodeCore> core_;
 };
