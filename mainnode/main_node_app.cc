@@ -42,6 +42,7 @@ absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> MainNodeApp::Create(const co
     ASSIGN_OR_RETURN(
         app->core_,
         node::NodeCore::Create(config, {.main_node = true, .provisioning_mode = provisioning_mode}, *app->scheduler_));
+    RETURN_IF_ERROR(service::PublishFingerprint(config, credentials));
     app->identity_ = std::make_shared<node::FileIdentity>(config);
     app->subjects_watch_ = SubjectsWatch::Start(app->identity_, *app->scheduler_);
     ASSIGN_OR_RETURN(app->main_node_, MainNode::Start(OptionsOf(config, provisioning_mode), credentials, *app->core_,

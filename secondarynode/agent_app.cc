@@ -29,6 +29,7 @@ absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> AgentApp::Create(const confi
     auto scheduler = runtime::CreateScheduler(kBlockingThreads);
     ASSIGN_OR_RETURN(auto core, node::NodeCore::Create(
                                     config, {.main_node = false, .provisioning_mode = provisioning_mode}, *scheduler));
+    RETURN_IF_ERROR(service::PublishFingerprint(config, credentials));
     std::unique_ptr<AgentApp> app(new AgentApp(std::move(scheduler), std::move(core), provisioning_mode));
     RETURN_IF_ERROR(app->Serve(config, credentials));
     app->Connect(config, main_node);
@@ -64,8 +65,8 @@ void AgentApp::Connect(const config::v1::Config& config, const service::MainNode
     options.time_limit = config::ToDuration(config.timeouts().forward());
     node::CurrentNode& node = core_->current_node();
     link_ = std::make_unique<link::HubLink>(
-        link::ConnectTo(main_node.address, main_node.credentials, main_node.transport), [&node] { return node.Info(); },
-        core_->operations(), *scheduler_, std::move(options));
+        link::ConnectTo(main_node.address, main_node.credentials, main_node.transport, main_node.server_name),
+        [&node] { return node.Info(); }, core_->operations(), *scheduler_, std::move(options));
     node_changes_ = node.Subscribe([this](const iamanager::v6::NodeInfo&) { link_->NodeChanged(); });
     // For a change between the two lines above.
     link_->NodeChanged();

@@ -65,6 +65,16 @@ module() {
         "$1" "$3" "${4:+, $4}" "$library" "$2" "$dir"
 }
 
+# Of the certificate that a daemon shows while its node has none. NODE
+fingerprint() {
+    local file=$work/$1/state/server-fingerprint
+    for _ in {1..100}; do
+        [ -s "$file" ] && break
+        sleep 0.1
+    done
+    cat "$file" || fail "$1 has not come up, see $work/$1/log"
+}
+
 # NODE PUBLIC-PORT PROTECTED-PORT
 write_config() {
     local dir=$work/$1
@@ -80,7 +90,8 @@ write_config() {
             "unitModelPath": "'$dir'/unit-model", "subjectsPath": "'$dir'/subjects"}},'
     else
         role='"mainIamPublicServerUrl": "127.0.0.1:'$main_public'",
-            "mainIamProtectedServerUrl": "127.0.0.1:'$main_protected'", "nodeReconnectInterval": "2s",'
+            "mainIamProtectedServerUrl": "127.0.0.1:'$main_protected'", "nodeReconnectInterval": "2s",
+            "serverFingerprint": "'$(fingerprint main)'",'
     fi
     cat >"$dir/config.json" <<JSON
 {
@@ -101,8 +112,7 @@ write_config() {
         $(module online aoscloud ecc),
         $(module offline aoscloud rsa),
         $(module diskencryption aoscore rsa '"selfSigned": true')
-    ],
-    "provisioningTransport": "plaintext"
+    ]
 }
 JSON
 }
@@ -201,7 +211,9 @@ cmake --build --preset release --parallel "$(nproc)" --target provhub-main provh
 begun=$SECONDS
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/provhub-demo.XXXXXX")
-provctl() { "$bin/provctl" --plaintext --server "127.0.0.1:${protected[$node]}" "$@"; }
+provctl() {
+    "$bin/provctl" --server "127.0.0.1:${protected[$node]}" --server-fingerprint "$(fingerprint "$node")" "$@"
+}
 
 title "Starting a main node and two secondary nodes in $work"
 "$bin/provctl" ca init "$work/ca" >/dev/null 2>&1

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "common/crypto/fingerprint.h"
 
 namespace provhub::config {
 namespace {
@@ -84,6 +85,7 @@ class Rules {
         Identifier();
         CertModules();
         OneOf("provisioningTransport", config_.provisioning_transport(), {"tls", "plaintext"});
+        ServerFingerprint();
         Positive("timeouts.local", config_.timeouts().local());
         Positive("timeouts.forward", config_.timeouts().forward());
         Positive("timeouts.forwardNodeState", config_.timeouts().forward_node_state());
@@ -153,6 +155,13 @@ class Rules {
         }
         if (!ParseAddress(value, address) || address.host.empty() || address.port == 0) {
             Expected(path, R"(the main node's "HOST:PORT")", value);
+        }
+    }
+
+    void ServerFingerprint() {
+        const std::string& value = config_.server_fingerprint();
+        if (!value.empty() && !crypto::ParseFingerprint(value).ok()) {
+            Expected("serverFingerprint", "the SHA-256 of a certificate, 64 hexadecimal digits", value);
         }
     }
 

@@ -16,6 +16,7 @@
 #include "common/runtime/log.h"
 #include "common/runtime/signal_queue.h"
 #include "common/runtime/version.h"
+#include "common/tls/tls_version.h"
 
 namespace provhub::runtime {
 namespace {
@@ -95,6 +96,7 @@ int RunDaemon(int argc, char** argv, const DaemonSpec& spec) {
     absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     // A peer that goes away is an error of write(2). Not SIG_IGN, which the hook programs would inherit.
     std::signal(SIGPIPE, [](int) {});
+    tls::RequireTls13();
     const auto line = ParseCommandLine(argc, argv, spec.default_config);
     if (!line.ok()) {
         std::cerr << spec.name << ": " << line.status().message() << "; --help tells what is possible\n";

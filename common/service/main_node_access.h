@@ -18,9 +18,11 @@ namespace provhub::service {
 struct MainNodeAccess {
     // HOST:PORT
     std::string address;
-    // For people: "plaintext".
+    // For people: "plaintext", "TLS, pinned".
     std::string transport;
     std::shared_ptr<grpc::ChannelCredentials> credentials;
+    // The name to ask for in the handshake; empty: the host of `address`.
+    std::string server_name;
 };
 
 // FailedPrecondition says what to set where this process can't reach a main node as it is configured.

@@ -34,12 +34,16 @@ grpc::ChannelArguments Arguments(absl::Duration connect_timeout) {
 
 }  // namespace
 
-HubConnector ConnectTo(std::string target, std::shared_ptr<grpc::ChannelCredentials> credentials,
-                       std::string transport) {
-    return [target = std::move(target), credentials = std::move(credentials),
-            transport = std::move(transport)](absl::Duration connect_timeout) -> absl::StatusOr<HubChannel> {
+HubConnector ConnectTo(std::string target, std::shared_ptr<grpc::ChannelCredentials> credentials, std::string transport,
+                       std::string server_name) {
+    return [target = std::move(target), credentials = std::move(credentials), transport = std::move(transport),
+            server_name = std::move(server_name)](absl::Duration connect_timeout) -> absl::StatusOr<HubChannel> {
+        grpc::ChannelArguments arguments = Arguments(connect_timeout);
+        if (!server_name.empty()) {
+            arguments.SetSslTargetNameOverride(server_name);
+        }
         return HubChannel{.where = absl::StrCat(target, " (", transport, ")"),
-                          .channel = grpc::CreateCustomChannel(target, credentials, Arguments(connect_timeout))};
+                          .channel = grpc::CreateCustomChannel(target, credentials, arguments)};
     };
 }
 

@@ -13,8 +13,8 @@ namespace provhub::link {
 
 // Channels to `target` ("host:port"); `transport` is for people. A main node that is gone is noticed by pings within 20
 // s.
-HubConnector ConnectTo(std::string target, std::shared_ptr<grpc::ChannelCredentials> credentials,
-                       std::string transport);
+HubConnector ConnectTo(std::string target, std::shared_ptr<grpc::ChannelCredentials> credentials, std::string transport,
+                       std::string server_name = "");
 
 }  // namespace provhub::link
 

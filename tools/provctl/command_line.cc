@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/crypto/fingerprint.h"
 
 namespace provhub::provctl {
 namespace {
@@ -28,6 +29,14 @@ absl::Duration ParseDuration(const std::string& text) {
         throw CLI::ValidationError(absl::StrCat("'", text, "' is not a duration such as 90s or 5m"));
     }
     return duration;
+}
+
+std::string ParseFingerprint(const std::string& text) {
+    auto fingerprint = crypto::ParseFingerprint(text);
+    if (!fingerprint.ok()) {
+        throw CLI::ValidationError(std::string(fingerprint.status().message()));
+    }
+    return *std::move(fingerprint);
 }
 
 OutputFormat ParseFormat(const std::string& name) {
@@ -99,6 +108,14 @@ class Parser {
         app_.add_flag("--plaintext", connection.plaintext,
                       "Without TLS: for nodes in provisioning mode whose configuration says so")
             ->envname("PROVHUB_PLAINTEXT");
+        app_.add_option_function<std::string>(
+                "--server-fingerprint",
+                [&connection](const std::string& text) { connection.server_fingerprint = ParseFingerprint(text); },
+                "Fingerprint of the server's certificate in provisioning mode, as in its log. Without this and "
+                "--ca-cert "
+                "the server is trusted on first use")
+            ->envname("PROVHUB_SERVER_FINGERPRINT")
+            ->type_name("SHA256");
         app_.add_option("--ca-cert", connection.ca_cert, "Trust anchors for the server's certificate, PEM")
             ->envname("PROVHUB_CA_CERT")
             ->type_name("FILE");
@@ -197,6 +214,12 @@ class Parser {
         if (connection.plaintext &&
             !(connection.ca_cert.empty() && connection.cert.empty() && connection.key.empty())) {
             return "--plaintext goes with none of --ca-cert, --cert and --key";
+        }
+        if (!connection.server_fingerprint.empty() && (connection.plaintext || !connection.ca_cert.empty())) {
+            return "--server-fingerprint goes with neither --plaintext nor --ca-cert";
+        }
+        if (!connection.cert.empty() && connection.ca_cert.empty()) {
+            return "--cert and --key need --ca-cert, by which the server is verified";
         }
         if (connection.cert.empty() != connection.key.empty()) {
             return "--cert and --key go together";

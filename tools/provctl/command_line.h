@@ -16,6 +16,8 @@ enum class OutputFormat { kTable, kJson };
 struct ConnectionOptions {
     std::string server;
     bool plaintext = false;
+    // As crypto::Fingerprint, or empty.
+    std::string server_fingerprint;
     // PEM files, empty where not given.
     std::string ca_cert;
     std::string cert;

@@ -8,9 +8,12 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/config/config.h"
+#include "common/tls/channel_credentials.h"
+#include "common/tls/ephemeral_identity.h"
 #include "iamanager/v6/iamanager.grpc.pb.h"
 #include "iamanager/version.grpc.pb.h"
 #include "provhub/v1/provhub.grpc.pb.h"
@@ -21,7 +24,6 @@ namespace provhub {
 namespace {
 
 using google::protobuf::Empty;
-using testing::AllOf;
 using testing::HasSubstr;
 using testing::Lt;
 
@@ -82,11 +84,20 @@ TEST_F(AgentAppTest, DoesNotStartInNormalModeAndSaysWhatToSet) {
     EXPECT_THAT(std::string(app.status().message()), HasSubstr("--provisioning"));
 }
 
-TEST_F(AgentAppTest, DoesNotGoWithoutEncryptionUnlessItIsTold) {
+TEST_F(AgentAppTest, ShowsTheCertificateWhoseFingerprintItPublished) {
     config_.set_provisioning_transport("tls");
-    const auto app = AgentApp::Create(config_, /*provisioning_mode=*/true);
-    EXPECT_EQ(app.status().code(), absl::StatusCode::kFailedPrecondition);
-    EXPECT_THAT(std::string(app.status().message()), AllOf(HasSubstr("provisioningTransport"), HasSubstr("plaintext")));
+    const auto app = Start();
+    const std::string fingerprint(absl::StripAsciiWhitespace(dir_.Read("work/server-fingerprint")));
+    grpc::ChannelArguments arguments;
+    arguments.SetSslTargetNameOverride(tls::kEphemeralServerName);
+    for (const int port : {app->public_port(), app->protected_port()}) {
+        const auto stub = iamanager::IAMVersionService::NewStub(grpc::CreateCustomChannel(
+            absl::StrCat("127.0.0.1:", port), tls::FingerprintCredentials(tls::PinnedTo(fingerprint)), arguments));
+        iamanager::APIVersion version;
+        grpc::ClientContext context;
+        const grpc::Status status = stub->GetAPIVersion(&context, Empty(), &version);
+        EXPECT_TRUE(status.ok()) << status.error_message();
+    }
 }
 
 TEST_F(AgentAppTest, DoesNotStartOnAPortThatIsTaken) {

@@ -252,6 +252,13 @@ TEST_F(ConfigRules, WantAProgramInEachHookAndNamesAndPathsOfPartitions) {
                             "diskEncryptionCmdArgs[0]", "finishProvisioningCmdArgs[0]"));
 }
 
+TEST_F(ConfigRules, WantTheWholeFingerprintOfTheMainNode) {
+    config_.set_server_fingerprint(std::string(64, 'a'));
+    EXPECT_THAT(Faults(), IsEmpty());
+    config_.set_server_fingerprint("aabbcc");
+    EXPECT_THAT(Places(), ElementsAre("serverFingerprint"));
+}
+
 TEST_F(ConfigRules, KnowTwoTransports) {
     config_.set_provisioning_transport("plaintext");
     EXPECT_THAT(Faults(), IsEmpty());

@@ -1,0 +1,75 @@
+#include "common/tls/channel_credentials.h"
+
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/tls_certificate_verifier.h>
+#include <grpcpp/security/tls_credentials_options.h>
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/crypto/certificate.h"
+#include "common/crypto/fingerprint.h"
+#include "common/status/macros.h"
+#include "common/status/status.h"
+
+namespace provhub::tls {
+namespace {
+
+using grpc::experimental::ExternalCertificateVerifier;
+using grpc::experimental::TlsCustomVerificationCheckRequest;
+
+class FingerprintVerifier final : public ExternalCertificateVerifier {
+ public:
+    explicit FingerprintVerifier(FingerprintCheck check) : check_(std::move(check)) {}
+
+    bool Verify(TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)> /*callback*/,
+                grpc::Status* sync_status) override {
+        *sync_status = status::ToGrpc(Check({request->peer_cert().data(), request->peer_cert().size()}));
+        return true;
+    }
+
+    void Cancel(TlsCustomVerificationCheckRequest* /*request*/) override {}
+
+ private:
+    absl::Status Check(absl::string_view peer_certificate_pem) const {
+        ASSIGN_OR_RETURN(const std::vector<crypto::Certificate> certificates,
+                         crypto::ParsePemCertificates(peer_certificate_pem));
+        return check_(crypto::Fingerprint(certificates.front()));
+    }
+
+    const FingerprintCheck check_;
+};
+
+}  // namespace
+
+std::shared_ptr<grpc::ChannelCredentials> FingerprintCredentials(FingerprintCheck check) {
+    grpc::experimental::TlsChannelCredentialsOptions options;
+    options.set_verify_server_certs(false);
+    options.set_check_call_host(false);
+    options.set_certificate_verifier(ExternalCertificateVerifier::Create<FingerprintVerifier>(std::move(check)));
+    return grpc::experimental::TlsCredentials(options);
+}
+
+FingerprintCheck PinnedTo(std::string expected) {
+    return [expected = std::move(expected)](absl::string_view fingerprint) {
+        return fingerprint == expected
+                   ? absl::OkStatus()
+                   : absl::PermissionDeniedError(absl::StrCat("the server's certificate has the fingerprint ",
+                                                              fingerprint, ", not the pinned ", expected));
+    };
+}
+
+FingerprintCheck TrustedOnFirstUse(std::shared_ptr<KnownServers> known, std::string server,
+                                   std::function<void(absl::string_view fingerprint)> on_first_use) {
+    return [known = std::move(known), server = std::move(server),
+            on_first_use = std::move(on_first_use)](absl::string_view fingerprint) -> absl::Status {
+        ASSIGN_OR_RETURN(const bool first_use, known->TrustOnFirstUse(server, fingerprint));
+        if (first_use) {
+            on_first_use(fingerprint);
+        }
+        return absl::OkStatus();
+    };
+}
+
+}  // namespace provhub::tls
