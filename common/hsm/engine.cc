@@ -65,8 +65,8 @@ EVP_PKEY* LoadPrivateKey(ENGINE*, const char* key_id, UI_METHOD*, void*) {
     return key->release();
 }
 
-absl::Status AddEngine() {
-    const EnginePtr engine(ENGINE_new());
+absl::StatusOr<ENGINE*> AddEngine() {
+    EnginePtr engine(ENGINE_new());
     if (engine == nullptr || ENGINE_set_id(engine.get(), kEngineId) != 1 ||
         ENGINE_set_name(engine.get(), kEngineName) != 1 ||
         ENGINE_set_load_privkey_function(engine.get(), LoadPrivateKey) != 1) {
@@ -75,7 +75,7 @@ absl::Status AddEngine() {
     if (ENGINE_add(engine.get()) != 1) {
         return crypto::OpenSslError(absl::StatusCode::kAlreadyExists, "the engine for token keys can't be added");
     }
-    return absl::OkStatus();
+    return engine.release();
 }
 
 }  // namespace
@@ -85,8 +85,9 @@ std::string EngineKey(absl::string_view pkcs11_uri) {
 }
 
 absl::StatusOr<EngineRegistration> RegisterWithEngine(Hsm& hsm) {
-    static const auto* const added = new absl::Status(AddEngine());
-    RETURN_IF_ERROR(*added);
+    // Kept for the life of the process: gRPC never gives back what it takes of an engine.
+    static const auto* const engine = new absl::StatusOr<ENGINE*>(AddEngine());
+    RETURN_IF_ERROR(engine->status());
     Registry& registry = Registry::Instance();
     const Turnstile::Alone turn(registry.turnstile);
     registry.tokens.push_back(&hsm);
