@@ -66,6 +66,13 @@ class NodeCoreImpl final : public NodeCore {
                                                             runtime::Scheduler& scheduler,
                                                             NodeCoreDependencies dependencies);
 
+    // Operations that still run end at their next step.
+    ~NodeCoreImpl() override {
+        if (dependencies_.hooks != nullptr) {
+            dependencies_.hooks->Stop();
+        }
+    }
+
     CurrentNode& current_node() override { return *node_; }
     cert::CertDirectory& certificates() override { return *certificates_; }
     NodeEndpoint& operations() override { return *operations_; }

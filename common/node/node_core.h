@@ -44,7 +44,7 @@ class NodeCore {
     static absl::StatusOr<std::unique_ptr<NodeCore>> Create(const config::v1::Config& config,
                                                             const NodeCoreOptions& options,
                                                             runtime::Scheduler& scheduler);
-    // Waits for running operations; their callers have been answered by then.
+    // Kills platform programs and waits for running operations; their callers have been answered by then.
     virtual ~NodeCore() = default;
 
     // The same with tokens and platform programs of the caller's choice.

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -172,8 +173,28 @@ class Child {
     FileDescriptor handle_;
 };
 
+// Readable once a stop has been requested.
+class StopEvent {
+ public:
+    explicit StopEvent(const std::stop_token& stop)
+        : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), wake_(stop, Wake{event_.get()}) {}
+
+    pollfd Poll() const { return {event_.get(), POLLIN, 0}; }
+
+ private:
+    struct Wake {
+        void operator()() const { ::eventfd_write(event, 1); }
+        int event;
+    };
+
+    const FileDescriptor event_;
+    const std::stop_callback<Wake> wake_;
+};
+
 // Reads both outputs until the program itself has ended.
-absl::Status Wait(const Child& child, Output& output, Output& error, absl::Duration limit) {
+absl::Status Wait(const Child& child, Output& output, Output& error, absl::Duration limit,
+                  const std::stop_token& stop) {
+    const StopEvent stop_event(stop);
     const auto start = Clock::now();
     while (true) {
         const absl::Duration left = limit - absl::FromChrono(Clock::now() - start);
@@ -182,7 +203,8 @@ absl::Status Wait(const Child& child, Output& output, Output& error, absl::Durat
                 absl::StrCat("did not end within ", absl::FormatDuration(limit), " and was killed"));
         }
         const auto milliseconds = std::min<std::int64_t>(absl::ToInt64Milliseconds(left) + 1, kPollMilliseconds);
-        std::array<pollfd, 3> waits = {pollfd{child.handle().get(), POLLIN, 0}, output.Poll(), error.Poll()};
+        std::array<pollfd, 4> waits = {pollfd{child.handle().get(), POLLIN, 0}, output.Poll(), error.Poll(),
+                                       stop_event.Poll()};
         const int ready = ::poll(waits.data(), waits.size(), static_cast<int>(milliseconds));
         if (ready < 0 && errno != EINTR) {
             return absl::ErrnoToStatus(errno, "poll");
@@ -196,13 +218,16 @@ absl::Status Wait(const Child& child, Output& output, Output& error, absl::Durat
         if (ready > 0 && waits[0].revents != 0) {
             return absl::OkStatus();
         }
+        if (stop.stop_requested()) {
+            return absl::CancelledError("was killed, because the node is stopping");
+        }
     }
 }
 
 }  // namespace
 
 absl::StatusOr<ChildResult> RunChild(const std::vector<std::string>& command, absl::string_view input,
-                                     absl::Duration limit) {
+                                     absl::Duration limit, const std::stop_token& stop) {
     ASSIGN_OR_RETURN(FileDescriptor input_pipe, InputPipe(input));
     ASSIGN_OR_RETURN(Pipe output_pipe, MakePipe());
     ASSIGN_OR_RETURN(Pipe error_pipe, MakePipe());
@@ -218,7 +243,7 @@ absl::StatusOr<ChildResult> RunChild(const std::vector<std::string>& command, ab
     }
     Output output(std::move(output_pipe.read));
     Output error(std::move(error_pipe.read));
-    RETURN_IF_ERROR(Wait(child, output, error, limit));
+    RETURN_IF_ERROR(Wait(child, output, error, limit, stop));
     const int wait_status = child.Reap();
     error.Drain();
     ChildResult result;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cctype>
 #include <cstddef>
+#include <stop_token>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -54,13 +55,13 @@ std::string Printable(absl::string_view output, const crypto::Secret& password) 
 }
 
 absl::StatusOr<ChildResult> RunWithPassword(const std::vector<std::string>& command, const crypto::Secret& password,
-                                            absl::Duration limit) {
+                                            absl::Duration limit, const std::stop_token& stop) {
     std::string input;
     input.reserve(password.size() + 1);
     if (!password.empty()) {
         absl::StrAppend(&input, password.Reveal(), "\n");
     }
-    auto result = RunChild(command, input, limit);
+    auto result = RunChild(command, input, limit, stop);
     crypto::Secret::TakeFrom(input);
     return result;
 }
@@ -93,13 +94,19 @@ class ProgramHooks final : public PlatformHooks {
         if (command.empty()) {
             return absl::OkStatus();
         }
+        if (stop_.stop_requested()) {
+            return absl::CancelledError("the node is stopping");
+        }
         kLog.Information(absl::StrCat("running '", command[0], "'"));
-        const auto result = RunWithPassword(command, password, limit);
+        const auto result = RunWithPassword(command, password, limit, stop_.get_token());
         const absl::Status status = result.ok() ? Verdict(*result, password) : result.status();
         return status::Annotate(status, absl::StrCat("platform program '", command[0], "'"));
     }
 
+    void Stop() override { stop_.request_stop(); }
+
  private:
+    std::stop_source stop_;
     std::array<std::vector<std::string>, kRows.size()> commands_;
 };
 

@@ -27,8 +27,12 @@ class PlatformHooks {
     // configured. Blocks.
     //
     // Errors: Internal (it failed; the message has the end of its standard error, the password struck out, and
-    // status::SetExitCode its exit status), FailedPrecondition (it can't be started), DeadlineExceeded.
+    // status::SetExitCode its exit status), FailedPrecondition (it can't be started), DeadlineExceeded, Cancelled
+    // (Stop).
     virtual absl::Status Run(Hook hook, const crypto::Secret& password, absl::Duration limit) = 0;
+
+    // Kills what runs, and whatever is run from now on: the process is ending. Thread-safe.
+    virtual void Stop() {}
 };
 
 // Runs the programs of `config` as they are, without a shell, with this process's environment and working directory, no
