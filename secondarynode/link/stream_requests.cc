@@ -1,6 +1,7 @@
 #include "secondarynode/link/stream_requests.h"
 
 #include <limits>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -172,16 +173,16 @@ void StreamRequests::ServeWaiting() {
 }
 
 void StreamRequests::Cancel(std::uint64_t id) {
-    std::stop_source stop(std::nostopstate);
+    std::optional<std::stop_source> stop;
     {
         absl::MutexLock lock(&mutex_);
-        const auto running = running_.find(id);
-        if (running == running_.end()) {
-            return;
+        if (const auto running = running_.find(id); running != running_.end()) {
+            stop.emplace(running->second);
         }
-        stop = running->second;
     }
-    stop.request_stop();
+    if (stop) {
+        stop->request_stop();
+    }
 }
 
 absl::Status StreamRequests::Refusal() const {

@@ -19,7 +19,7 @@ std::string BenchProcess::ReadLine() {
     std::string line;
     if (!std::getline(lines_, line)) {
         std::cerr << "a process of the benchmark has ended too early\n";
-        std::exit(EXIT_FAILURE);
+        std::_Exit(EXIT_FAILURE);
     }
     return line;
 }

@@ -70,7 +70,7 @@ void Forwarding(benchmark::State& state) {
     forwarded_loop.Run(kSlice, warm_up);
     Measured direct;
     Measured forwarded;
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         RunSlice(unit, direct_loop, direct);
         RunSlice(unit, forwarded_loop, forwarded);
     }

@@ -54,14 +54,14 @@ void RunHub() {
         {"direct", "127.0.0.1:0", grpc::InsecureServerCredentials(), {static_cast<grpc::Service*>(&direct)}});
     if (!listener.ok()) {
         std::cerr << listener.status() << "\n";
-        std::exit(EXIT_FAILURE);
+        std::_Exit(EXIT_FAILURE);
     }
     std::cout << main_node.public_port() << "\n"
               << main_node.protected_port() << "\n"
               << (*listener)->port() << std::endl;
     if (!main_node.WaitForConnection(kAgentId)) {
         std::cerr << "the agent has not connected\n";
-        std::exit(EXIT_FAILURE);
+        std::_Exit(EXIT_FAILURE);
     }
     std::cout << "connected" << std::endl;
     WaitForEnd();

@@ -111,6 +111,7 @@ TEST_F(HubAndLink, EightNodesTogetherTakeAsLongAsOne) {
     }
     const absl::Time begun = absl::Now();
     std::vector<std::unique_ptr<CreateKeyCall>> calls;
+    calls.reserve(8);
     for (int i = 0; i < 8; ++i) {
         calls.push_back(std::make_unique<CreateKeyCall>(*stub_, absl::StrCat("n", i), absl::StrCat("subject", i)));
     }
@@ -145,6 +146,7 @@ TEST_F(HubAndLink, ParallelCallsOfOneTypeEachGetTheirOwnAnswer) {
     constexpr int kCalls = 64;
     std::vector<std::unique_ptr<CreateKeyCall>> calls;
     std::vector<std::unique_ptr<test::ScriptedCall>> begun;
+    calls.reserve(kCalls);
     for (int i = 0; i < kCalls; ++i) {
         calls.push_back(std::make_unique<CreateKeyCall>(*stub_, "n1", absl::StrCat("subject", i)));
     }

@@ -3,8 +3,8 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
+#include <array>
 #include <map>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -201,9 +201,9 @@ TEST_F(HubLinkRequests, OfALostStreamGoOnAndTheirAnswersGoNowhere) {
     lost->Send(CreateKey(0, "never begun"));
     // Messages are taken in order.
     lost->Send(CreateKey(2, "last"));
-    std::vector<std::unique_ptr<test::ScriptedCall>> calls;
-    for (int i = 0; i < 3; ++i) {
-        calls.push_back(NextCall());
+    std::array<std::unique_ptr<test::ScriptedCall>, 3> calls;
+    for (auto& call : calls) {
+        call = NextCall();
     }
     lost->End(grpc::Status(grpc::StatusCode::UNAVAILABLE, "going down"));
     ASSERT_TRUE(WaitForTimer(absl::Seconds(1)));

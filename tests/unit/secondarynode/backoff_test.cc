@@ -10,9 +10,9 @@ namespace {
 using testing::ElementsAre;
 
 std::vector<absl::Duration> Delays(Backoff& backoff, int count) {
-    std::vector<absl::Duration> delays;
-    for (int i = 0; i < count; ++i) {
-        delays.push_back(backoff.Next());
+    std::vector<absl::Duration> delays(count);
+    for (auto& delay : delays) {
+        delay = backoff.Next();
     }
     return delays;
 }
