@@ -19,8 +19,8 @@ FakeMainNode::FakeMainNode(int public_port, int protected_port) : scheduler_(run
     options.public_address = absl::StrCat("127.0.0.1:", public_port);
     options.protected_address = absl::StrCat("127.0.0.1:", protected_port);
     options.provisioning_mode = true;
-    auto node = MainNode::Start(options, {grpc::InsecureServerCredentials(), grpc::InsecureServerCredentials()}, core_,
-                                identity_, *scheduler_);
+    auto node = MainNode::Start(options, {grpc::InsecureServerCredentials(), grpc::InsecureServerCredentials(), ""},
+                                core_, identity_, *scheduler_);
     if (!node.ok()) {
         std::cerr << node.status() << std::endl;
         std::abort();
