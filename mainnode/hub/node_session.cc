@@ -49,7 +49,7 @@ grpc::ServerBidiReactor<Reply, Request>* NodeSession::Open(SessionEnvironment& e
 }
 
 NodeSession::NodeSession(SessionEnvironment& environment, grpc::CallbackServerContext* context)
-    : environment_(environment), dialect_(DialectOf(*context)), context_(context) {}
+    : environment_(environment), dialect_(DialectOf(*context)), peer_(context->peer()), context_(context) {}
 
 NodeSession::~NodeSession() = default;
 
@@ -145,7 +145,7 @@ void NodeSession::Admit() {
         environment_.table.Leave(*admission);
         return;
     }
-    kLog.Notice(absl::StrCat("node '", info.node_id(), "' connected, state ", info.state(),
+    kLog.Notice(absl::StrCat("node '", info.node_id(), "' connected from ", peer_, ", state ", info.state(),
                              dialect_ == Dialect::kCorrelated ? "" : ", one call of each type at a time"));
     WriteNext();
 }
@@ -220,12 +220,12 @@ void NodeSession::End(const absl::Status& reason) {
         admission = admission_;
         hello_timer = std::move(timer_);
     }
-    const std::string why = reason.ok() ? "by the node" : std::string(reason.message());
+    const std::string why = reason.ok() ? "the node closed it or cannot be reached" : std::string(reason.message());
     if (admission) {
         environment_.table.Leave(*admission);
         kLog.Notice(absl::StrCat("stream of node '", admission->node->node_id(), "' ended: ", why));
     } else {
-        kLog.Warning(absl::StrCat("a stream ended before it was a node's: ", why));
+        kLog.Warning(absl::StrCat("a stream from ", peer_, " ended before it was a node's: ", why));
     }
     auto timer = environment_.scheduler.After(environment_.options.finish_timeout, [weak = weak_from_this()] {
         if (const auto self = weak.lock()) {

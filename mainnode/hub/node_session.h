@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -75,6 +76,8 @@ class NodeSession final : public grpc::ServerBidiReactor<node::Reply, node::Requ
 
     SessionEnvironment& environment_;
     const Dialect dialect_;
+    // For people.
+    const std::string peer_;
     std::shared_ptr<NodeSession> self_;
     // Owned by the read, or the write, that is in flight.
     node::Reply incoming_;

@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/component/hub/grpc_standard_calls.h"
 #include "tests/component/hub/main_node_fixture.h"
 
 namespace provhub {
@@ -44,9 +45,9 @@ TEST_F(DrainTest, LetsARunningCallFinish) {
     auto call = CreateKey("n1", "online");
     const auto request = *agent->Receive();
     auto drained = Drain(absl::Seconds(10));
-    EXPECT_TRUE(Eventually([&] {
-        return CreateKey("n1", "online").get().status.error_code() == grpc::StatusCode::UNAVAILABLE;
-    })) << "new calls are refused";
+    const auto channel = Connect(PublicAddress());
+    EXPECT_TRUE(Eventually([&] { return !test::IsServing(channel); }));
+    EXPECT_EQ(CreateKey("n1", "online").get().status.error_code(), grpc::StatusCode::UNAVAILABLE);
     agent->Send(CsrReply(request, "csr"));
     EXPECT_EQ(call.get().response.csr(), "csr");
     EXPECT_LT(drained.get(), absl::Seconds(5));
