@@ -61,8 +61,9 @@ class MainNodeFixture : public testing::Test {
 
     void Start() {
         main_node_.reset();
-        auto started = MainNode::Start(options_, {grpc::InsecureServerCredentials(), grpc::InsecureServerCredentials()},
-                                       core_, identity_, *scheduler_);
+        auto started =
+            MainNode::Start(options_, {grpc::InsecureServerCredentials(), grpc::InsecureServerCredentials(), ""}, core_,
+                            identity_, *scheduler_);
         ASSERT_TRUE(started.ok()) << started.status();
         main_node_ = *std::move(started);
     }

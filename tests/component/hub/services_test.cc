@@ -100,8 +100,9 @@ TEST_F(ServicesTest, ASecondServerOnTheSamePortIsRefusedAndToldWhy) {
     MainNodeOptions options = options_;
     options.registry_path = dir_.File("other.db");
     options.public_address = PublicAddress();
-    const auto second = MainNode::Start(options, {grpc::InsecureServerCredentials(), grpc::InsecureServerCredentials()},
-                                        core_, identity_, *scheduler_);
+    const auto second =
+        MainNode::Start(options, {grpc::InsecureServerCredentials(), grpc::InsecureServerCredentials(), ""}, core_,
+                        identity_, *scheduler_);
     ASSERT_FALSE(second.ok());
     EXPECT_TRUE(absl::IsFailedPrecondition(second.status()));
     EXPECT_THAT(std::string(second.status().message()), HasSubstr(PublicAddress()));
