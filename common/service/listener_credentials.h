@@ -20,7 +20,7 @@ struct ListenerCredentials {
     std::shared_ptr<grpc::ServerCredentials> public_listener;
     std::shared_ptr<grpc::ServerCredentials> protected_listener;
     // crypto::Fingerprint of the certificate that both show in provisioning mode; empty in plaintext.
-    std::string fingerprint;
+    std::string fingerprint = {};
 };
 
 // Makes the certificate of provisioning mode, a new one for each call. FailedPrecondition says what to set where this
