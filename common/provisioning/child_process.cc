@@ -158,7 +158,11 @@ class Child {
     Child& operator=(const Child&) = delete;
 
     const FileDescriptor& handle() const { return handle_; }
-    void Kill() const { ::kill(-pid_, SIGKILL); }
+    void Kill() const {
+        if (pid_ > 0) {
+            ::kill(-pid_, SIGKILL);
+        }
+    }
 
     // The wait status.
     int Reap() {
