@@ -93,7 +93,9 @@ class ForwardedCall final : public grpc::ServerUnaryReactor,
         what_ = absl::StrCat("[", operation_id_, "] ", method_.name, type.empty() ? "" : "(",
                              absl::CHexEscape(type.substr(0, kMaxQuoted)), type.empty() ? "" : ")", " node '",
                              node_id.empty() ? own_id : absl::CHexEscape(node_id.substr(0, kMaxQuoted)), "'");
-        Log(absl::StrCat(what_, ": begun"), /*failed=*/false);
+        if (kLog.Enabled(Level(/*failed=*/false))) {
+            Log(absl::StrCat(what_, ": begun"), /*failed=*/false);
+        }
     }
 
     void Complete(Outcome outcome) {
@@ -106,10 +108,12 @@ class ForwardedCall final : public grpc::ServerUnaryReactor,
             return;
         }
         const absl::Status result = outcome.ok() ? node::ReplyStatus(*outcome) : outcome.status();
-        const absl::Duration duration = scheduler_.Now() - begun_;
-        Log(absl::StrCat(what_, ": done in ", absl::FormatDuration(absl::Trunc(duration, absl::Microseconds(1))), ": ",
-                         result.ok() ? "OK" : result.ToString()),
-            !result.ok());
+        if (kLog.Enabled(Level(!result.ok()))) {
+            const absl::Duration duration = absl::Trunc(scheduler_.Now() - begun_, absl::Microseconds(1));
+            Log(absl::StrCat(what_, ": done in ", absl::FormatDuration(duration), ": ",
+                             result.ok() ? "OK" : result.ToString()),
+                !result.ok());
+        }
         if (outcome.ok()) {
             Message* content = Content(*outcome, method_.reply_case);
             response->GetReflection()->Swap(response, content);
@@ -118,13 +122,24 @@ class ForwardedCall final : public grpc::ServerUnaryReactor,
     }
 
     // Calls that change nothing may come by the thousand.
-    void Log(const std::string& message, bool failed) const {
+    runtime::LogLevel Level(bool failed) const {
         if (failed) {
-            kLog.Warning(message);
-        } else if (method_.concurrency == node::Concurrency::kAny) {
-            kLog.Debug(message);
-        } else {
-            kLog.Information(message);
+            return runtime::LogLevel::kWarning;
+        }
+        return method_.concurrency == node::Concurrency::kAny ? runtime::LogLevel::kDebug
+                                                              : runtime::LogLevel::kInformation;
+    }
+
+    void Log(const std::string& message, bool failed) const {
+        switch (Level(failed)) {
+            case runtime::LogLevel::kWarning:
+                kLog.Warning(message);
+                break;
+            case runtime::LogLevel::kDebug:
+                kLog.Debug(message);
+                break;
+            default:
+                kLog.Information(message);
         }
     }
 
