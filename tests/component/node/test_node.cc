@@ -201,7 +201,8 @@ std::vector<cert::CertRecord> TestNode::Certificates() {
 }
 
 std::vector<hsm::StoredObject> TestNode::Objects(const std::string& label) {
-    const auto objects = token(label).List();
+    const auto device = std::ranges::find(devices_, label, [](const auto& candidate) { return candidate->name(); });
+    const auto objects = device == devices_.end() ? token(label).List() : (*device)->List();
     EXPECT_TRUE(objects.ok()) << objects.status();
     return objects.value_or(std::vector<hsm::StoredObject>{});
 }
