@@ -12,7 +12,7 @@
 namespace provhub::crypto {
 namespace {
 
-constexpr std::size_t kMaxPemSize = 256 * 1024;
+constexpr std::size_t kMaxPemSize = std::size_t{256} * 1024;
 constexpr std::size_t kMaxPemCertificates = 16;
 constexpr absl::string_view kPemBegin = "-----BEGIN ";
 

@@ -100,7 +100,7 @@ absl::Status AddExtension(STACK_OF(X509_EXTENSION) * extensions, int nid, bool c
     if (extension == nullptr || sk_X509_EXTENSION_push(extensions, extension.get()) == 0) {
         return OpenSslError(absl::StatusCode::kInternal, "X509V3_EXT_i2d");
     }
-    extension.release();
+    static_cast<void>(extension.release());
     return absl::OkStatus();
 }
 

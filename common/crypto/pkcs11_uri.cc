@@ -37,11 +37,12 @@ constexpr std::array kObjectTypes = {
 // Characters that need no escape: RFC 3986 §2.3, and `also`.
 std::string Escape(absl::string_view text, absl::string_view also) {
     std::string result;
-    for (const unsigned char c : text) {
-        if (absl::ascii_isalnum(c) || absl::StrContains(absl::StrCat("-._~", also), c)) {
-            result.push_back(static_cast<char>(c));
+    for (const char c : text) {
+        if (absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains("-._~", c) ||
+            absl::StrContains(also, c)) {
+            result.push_back(c);
         } else {
-            absl::StrAppendFormat(&result, "%%%02X", c);
+            absl::StrAppendFormat(&result, "%%%02X", static_cast<unsigned char>(c));
         }
     }
     return result;
@@ -128,7 +129,7 @@ std::string TextOrEmpty(const char* text) {
 
 std::string FormatPkcs11Uri(const Pkcs11Uri& uri) {
     std::vector<std::string> path;
-    const auto add = [](std::vector<std::string>& parts, absl::string_view name, std::string value) {
+    const auto add = [](std::vector<std::string>& parts, absl::string_view name, const std::string& value) {
         if (!value.empty()) {
             parts.push_back(absl::StrCat(name, "=", value));
         }

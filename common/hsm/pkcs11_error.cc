@@ -178,9 +178,13 @@ std::optional<CK_RV> RvOf(const absl::Status& status) {
     return rv;
 }
 
-bool IsLoginLost(const absl::Status& status) {
+bool IsOneOf(const absl::Status& status, std::initializer_list<CK_RV> values) {
     const auto rv = RvOf(status);
-    return rv == CKR_USER_NOT_LOGGED_IN || rv == CKR_SESSION_HANDLE_INVALID || rv == CKR_SESSION_CLOSED;
+    return rv && std::ranges::find(values, *rv) != values.end();
+}
+
+bool IsLoginLost(const absl::Status& status) {
+    return IsOneOf(status, {CKR_USER_NOT_LOGGED_IN, CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED});
 }
 
 }  // namespace provhub::hsm

@@ -4,6 +4,7 @@
 
 #include <p11-kit/pkcs11.h>
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 
@@ -20,6 +21,8 @@ absl::Status Pkcs11Status(absl::string_view token, absl::string_view function, C
 
 // The return value that `status` was made of.
 std::optional<CK_RV> RvOf(const absl::Status& status);
+
+bool IsOneOf(const absl::Status& status, std::initializer_list<CK_RV> values);
 
 // Whether the call failed, without an effect, because its session or the login has gone.
 bool IsLoginLost(const absl::Status& status);

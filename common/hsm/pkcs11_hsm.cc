@@ -34,14 +34,11 @@ const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
 
 // Whether a session couldn't be had because the token isn't where it was.
 bool IsTokenLost(const absl::Status& status) {
-    const auto rv = RvOf(status);
-    return rv == CKR_TOKEN_NOT_PRESENT || rv == CKR_DEVICE_REMOVED || rv == CKR_SLOT_ID_INVALID ||
-           rv == CKR_TOKEN_NOT_RECOGNIZED;
+    return IsOneOf(status, {CKR_TOKEN_NOT_PRESENT, CKR_DEVICE_REMOVED, CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_RECOGNIZED});
 }
 
 bool IsStaleHandle(const absl::Status& status) {
-    const auto rv = RvOf(status);
-    return rv == CKR_KEY_HANDLE_INVALID || rv == CKR_OBJECT_HANDLE_INVALID;
+    return IsOneOf(status, {CKR_KEY_HANDLE_INVALID, CKR_OBJECT_HANDLE_INVALID});
 }
 
 }  // namespace
@@ -127,7 +124,7 @@ Result Pkcs11Hsm::RunOnce(Access access, const Work& work, Attempt& attempt) {
     const crypto::OpenSslErrorsDropped dropped;
     ASSIGN_OR_RETURN(SessionPool::Lease lease, owner_.pool().Acquire(attempt.login));
     const Pkcs11Session session = lease.session();
-    const absl::Status user = session.CheckUser();
+    absl::Status user = session.CheckUser();
     if (!user.ok()) {
         lease.Discard();
         return user;

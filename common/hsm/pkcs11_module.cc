@@ -36,7 +36,9 @@ absl::StatusOr<CK_FUNCTION_LIST*> OpenLibrary(const std::string& path) {
     // Never unloaded: libraries leave handlers for the exit of the process behind.
     void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (handle == nullptr) {
-        return absl::FailedPreconditionError(absl::StrCat("PKCS #11 library ", path, " can't be loaded: ", dlerror()));
+        // NOLINTNEXTLINE(concurrency-mt-unsafe): one for each thread in glibc and musl.
+        const char* reason = dlerror();
+        return absl::FailedPreconditionError(absl::StrCat("PKCS #11 library ", path, " can't be loaded: ", reason));
     }
     const auto get_function_list = reinterpret_cast<CK_C_GetFunctionList>(dlsym(handle, "C_GetFunctionList"));
     if (get_function_list == nullptr) {

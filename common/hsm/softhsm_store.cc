@@ -32,9 +32,11 @@ constexpr absl::string_view kObjectSuffix = ".object";
 constexpr absl::string_view kSoPinAttribute("\0\0\0\0\x80\0SL", 8);
 
 std::string ConfigurationPath() {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in this process changes its environment.
     if (const char* path = std::getenv("SOFTHSM2_CONF")) {
         return path;
     }
+    // NOLINTNEXTLINE(concurrency-mt-unsafe)
     if (const char* home = std::getenv("HOME")) {
         std::string path = absl::StrCat(home, "/", kUserConfiguration);
         if (access(path.c_str(), R_OK) == 0) {

@@ -11,7 +11,6 @@
 #include <openssl/rsa.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace provhub::hsm {
@@ -66,7 +65,7 @@ int RsaPrivateEncrypt(int size, const unsigned char* from, unsigned char* to, RS
     if (signature->size() != static_cast<std::size_t>(RSA_size(rsa))) {
         return RaiseError(ERR_LIB_RSA, "the token's signature has a wrong length");
     }
-    std::memcpy(to, signature->data(), signature->size());
+    std::copy(signature->begin(), signature->end(), to);
     return static_cast<int>(signature->size());
 }
 
@@ -134,7 +133,7 @@ absl::StatusOr<EvpPkeyPtr> MakeRsa(EVP_PKEY* public_key, std::shared_ptr<TokenSi
     if (EVP_PKEY_assign_RSA(key.get(), rsa.get()) != 1) {
         return crypto::OpenSslError(absl::StatusCode::kInternal, "EVP_PKEY_assign_RSA");
     }
-    rsa.release();
+    static_cast<void>(rsa.release());
     return key;
 }
 
@@ -149,7 +148,7 @@ absl::StatusOr<EvpPkeyPtr> MakeEc(EVP_PKEY* public_key, std::shared_ptr<TokenSig
     if (EVP_PKEY_assign_EC_KEY(key.get(), ec.get()) != 1) {
         return crypto::OpenSslError(absl::StatusCode::kInternal, "EVP_PKEY_assign_EC_KEY");
     }
-    ec.release();
+    static_cast<void>(ec.release());
     return key;
 }
 

@@ -240,8 +240,8 @@ absl::StatusOr<bool> TokenObjects::IsReadable(CK_OBJECT_HANDLE object, CK_OBJECT
 absl::StatusOr<StoredObject> TokenObjects::Describe(CK_OBJECT_HANDLE object) const {
     StoredObject described;
     const auto read = [&](CK_ATTRIBUTE_TYPE type, std::string& value) {
-        auto result = session_.Read(object, type);
-        value = result.ok() ? *std::move(result) : std::string();
+        const auto result = session_.Read(object, type);
+        value = result.value_or(std::string());
         return result.ok() || absl::IsNotFound(result.status()) ? absl::OkStatus() : result.status();
     };
     RETURN_IF_ERROR(read(CKA_ID, described.id));

@@ -130,7 +130,7 @@ absl::StatusOr<CK_SESSION_HANDLE> TokenOwner::LogIn(Ownership& ownership) {
                      "the token has no user PIN: it has to be initialised again");
     }
     ASSIGN_OR_RETURN(const CK_SESSION_HANDLE session, OpenSession(token.slot));
-    const absl::Status status = Session(session).LogIn(CKU_USER, user_pin_.Reveal());
+    absl::Status status = Session(session).LogIn(CKU_USER, user_pin_.Reveal());
     if (!status.ok() && RvOf(status) != CKR_USER_ALREADY_LOGGED_IN) {
         functions_.C_CloseSession(session);
         return status;
@@ -189,7 +189,7 @@ absl::Status TokenOwner::Recover(std::uint64_t login) {
     const CK_SLOT_ID slot = ownership.slot();
     ownership.Close();
     auto lock = LockTokens(lock_path_);
-    const absl::Status status = lock.ok() ? LogIn(ownership).status() : lock.status();
+    absl::Status status = lock.ok() ? LogIn(ownership).status() : lock.status();
     if (status.ok()) {
         kLog.Notice(absl::StrCat(title_, ": logged in again after the token had ended the login"));
     } else if (absl::IsPermissionDenied(status)) {
@@ -207,8 +207,8 @@ absl::Status TokenOwner::AsSecurityOfficer(const crypto::Secret& so_pin, const W
     const absl::Cleanup close = [this, handle] { functions_.C_CloseSession(handle); };
     const Pkcs11Session session = Session(handle);
     RETURN_IF_ERROR(session.LogIn(CKU_SO, so_pin.Reveal()));
-    const absl::Status status = work(session);
-    const absl::Status logged_out = session.LogOut();
+    absl::Status status = work(session);
+    absl::Status logged_out = session.LogOut();
     return status.ok() ? logged_out : status;
 }
 
@@ -255,7 +255,7 @@ absl::Status TokenOwner::Initialise(const crypto::Secret& so_pin, const crypto::
     ASSIGN_OR_RETURN(const runtime::LockFile lock, LockTokens(lock_path_));
     const bool was_open = ownership.open();
     ownership.Close();
-    const absl::Status status = InitialiseClosed(ownership, so_pin, user_pin);
+    absl::Status status = InitialiseClosed(ownership, so_pin, user_pin);
     if (!status.ok() && was_open && !ownership.open()) {
         // Where nothing was changed, nothing is to be seen of the attempt.
         const auto session = LogIn(ownership);
