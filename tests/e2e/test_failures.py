@@ -1,6 +1,7 @@
 """Steps that fail, processes that are killed."""
 
 import os
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -142,11 +143,18 @@ def test_a_call_waits_for_a_node_that_is_on_its_way(make_unit, ca, password):
         call.result(timeout=60)
 
 
+def _is_on_disk(node, pattern):
+    paths = [path for path in node.files() if "/work/nodes.db" in path]
+    return any(re.search(pattern, open(path, "rb").read()) for path in paths)
+
+
 def test_a_main_node_killed_and_started_again_gets_its_nodes_back(make_unit, ca, password):
     unit = make_unit(secondaries=3).start()
     first = unit.secondaries[0]
     unit.api.provision(first.id, password, ca)
     before = sorted(unit.api.node_ids())
+    # The registry is written behind the answers.
+    eventually(lambda: _is_on_disk(unit.main, rb"(?<!un)provisioned"), what="the state in the registry's files")
     unit.main.kill()
     for node in unit.secondaries:
         node.stop()
