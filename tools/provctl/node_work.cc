@@ -96,7 +96,7 @@ class Enrolment {
     // OK, too, when the node seems to have been started before: whether it was, CreateKey will tell.
     absl::Status Start() {
         const auto start = [&] { return client_.StartProvisioning(steps_.node_id(), password_); };
-        const absl::Status status = steps_.Run("StartProvisioning", start);
+        absl::Status status = steps_.Run("StartProvisioning", start);
         if (!absl::IsFailedPrecondition(status)) {
             return status;
         }
@@ -105,7 +105,7 @@ class Enrolment {
             return steps_.Run("StartProvisioning", start);
         }
         steps_.Say("continuing what was begun before (--restart begins anew)");
-        refused_start_ = status;
+        refused_start_ = std::move(status);
         return absl::OkStatus();
     }
 

@@ -86,6 +86,7 @@ absl::StatusOr<pid_t> Spawn(const std::string& command, const Pipe& in, const Pi
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
 
     std::vector<char*> variables;
+    variables.reserve(environment.size() + 1);
     for (std::string& variable : environment) {
         variables.push_back(variable.data());
     }
@@ -185,6 +186,7 @@ absl::StatusOr<std::string> RunShellCommand(const std::string& command, absl::st
     ASSIGN_OR_RETURN(Pipe out, MakePipe());
     ASSIGN_OR_RETURN(Pipe err, MakePipe());
     std::vector<std::string> variables;
+    variables.reserve(environment.size());
     for (const auto& [name, value] : environment) {
         variables.push_back(absl::StrCat(name, "=", value));
     }

@@ -155,7 +155,7 @@ absl::StatusOr<std::vector<UnitNode>> UnitClient::ListNodesByContract() {
     return nodes;
 }
 
-absl::Status UnitClient::WatchNodes(std::stop_token stop, const std::function<absl::Status()>& on_open,
+absl::Status UnitClient::WatchNodes(const std::stop_token& stop, const std::function<absl::Status()>& on_open,
                                     const std::function<void(const UnitNode&)>& on_change) {
     ours::NodeDirectoryService::Stub directory(channel_);
     grpc::Status status = Follow<ours::NodeStatus>(

@@ -53,7 +53,7 @@ class UnitClient {
 
     // Tells of every change from the moment on at which `on_open` runs, until `stop` is requested (OK), `on_open` fails
     // or the stream ends.
-    absl::Status WatchNodes(std::stop_token stop, const std::function<absl::Status()>& on_open,
+    absl::Status WatchNodes(const std::stop_token& stop, const std::function<absl::Status()>& on_open,
                             const std::function<void(const UnitNode&)>& on_change);
 
     // An empty list of types: all. From servers of other make only the newest certificate of named types can be had.
