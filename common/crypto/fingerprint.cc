@@ -15,6 +15,11 @@
 #include "absl/strings/strip.h"
 
 namespace provhub::crypto {
+namespace {
+
+constexpr std::size_t kDigits = std::size_t{2} * SHA256_DIGEST_LENGTH;
+
+}  // namespace
 
 std::string Fingerprint(const Certificate& certificate) {
     const std::string der = certificate.Der();
@@ -32,7 +37,7 @@ absl::StatusOr<std::string> ParseFingerprint(absl::string_view text) {
         digits = whole ? absl::StrJoin(bytes, "") : "";
     }
     const auto is_digit = [](char c) { return absl::ascii_isxdigit(static_cast<unsigned char>(c)); };
-    if (digits.size() != 2 * SHA256_DIGEST_LENGTH || !std::all_of(digits.begin(), digits.end(), is_digit)) {
+    if (digits.size() != kDigits || !std::all_of(digits.begin(), digits.end(), is_digit)) {
         return absl::InvalidArgumentError(
             absl::StrCat("'", absl::CEscape(text.substr(0, 100)),
                          "' is no fingerprint: expected the SHA-256 of a certificate, 64 hexadecimal digits"));

@@ -20,7 +20,7 @@
     if (!result.ok()) {                                      \
         return std::move(result).status();                   \
     }                                                        \
-    target = *std::move(result)
+    target = *std::move(result)  // NOLINT(bugprone-macro-parentheses): it may be a declaration
 
 // Assigns the value of the absl::StatusOr `expression` to `target` (a variable or a declaration), or returns its
 // status.

@@ -25,6 +25,7 @@ namespace {
 bool Connects(int port, absl::string_view version) {
     const std::string command = absl::StrCat("openssl s_client -brief -alpn h2 -connect 127.0.0.1:", port, " -",
                                              version, " </dev/null >/dev/null 2>&1");
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): its result, not its environment, is what is used.
     return std::system(command.c_str()) == 0;
 }
 
