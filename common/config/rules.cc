@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "common/config/identity_rules.h"
 #include "common/crypto/fingerprint.h"
 
 namespace provhub::config {
@@ -89,6 +90,9 @@ class Rules {
         Positive("timeouts.local", config_.timeouts().local());
         Positive("timeouts.forward", config_.timeouts().forward());
         Positive("timeouts.forwardNodeState", config_.timeouts().forward_node_state());
+        CheckAuthorization(config_.authorization(), faults_);
+        CheckNodeIdentity(config_.node_identity(), faults_);
+        MainServerName();
     }
 
  private:
@@ -162,6 +166,13 @@ class Rules {
         const std::string& value = config_.server_fingerprint();
         if (!value.empty() && !crypto::ParseFingerprint(value).ok()) {
             Expected("serverFingerprint", "the SHA-256 of a certificate, 64 hexadecimal digits", value);
+        }
+    }
+
+    void MainServerName() {
+        const std::string& name = config_.main_server_name();
+        if (name.size() > kMaxHostName || !ConsistsOf(name, "-._:")) {
+            Expected("mainServerName", "a host name or an IP address", name);
         }
     }
 
@@ -282,6 +293,16 @@ void FillDefaults(v1::Config& config) {
     Default(*config.mutable_iam_protected_server_url(), ":8089");
     Default(*config.mutable_working_dir(), "/var/lib/provhub");
     Default(*config.mutable_provisioning_transport(), "tls");
+
+    constexpr std::uint64_t kAuditLogMaxBytes = 16 * 1024 * 1024;
+    if (config.audit_log_max_bytes() == 0) {
+        config.set_audit_log_max_bytes(kAuditLogMaxBytes);
+    }
+    auto& identity = *config.mutable_node_identity();
+    Default(*identity.mutable_uri_prefix(), "urn:provhub:node:");
+    if (!identity.has_in_csr()) {
+        identity.set_in_csr(true);
+    }
 
     auto& node = *config.mutable_node_info();
     Default(*node.mutable_node_id_path(), "/etc/machine-id");
