@@ -7,8 +7,9 @@ namespace provhub::node {
 absl::StatusOr<std::unique_ptr<NodeCore>> NodeCore::Create(const config::v1::Config& config,
                                                            const NodeCoreOptions& options,
                                                            runtime::Scheduler& scheduler) {
-    return Create(config, options, scheduler,
-                  {.open_token = hsm::CreatePkcs11Hsm, .hooks = provisioning::CreatePlatformHooks(config)});
+    return Create(
+        config, options, scheduler,
+        {.open_token = hsm::CreatePkcs11Hsm, .hooks = provisioning::CreatePlatformHooks(config), .password_cost = {}});
 }
 
 }  // namespace provhub::node

@@ -131,7 +131,8 @@ absl::Status NodeCoreImpl::OpenStores(const config::v1::Config& config, const No
 
 void NodeCoreImpl::Wire(const config::v1::Config& config, const NodeCoreOptions& options,
                         runtime::Scheduler& scheduler) {
-    password_gate_ = std::make_unique<provisioning::PasswordGate>(config.working_dir(), scheduler);
+    password_gate_ =
+        std::make_unique<provisioning::PasswordGate>(config.working_dir(), scheduler, dependencies_.password_cost);
     ownership_ = std::make_unique<provisioning::TokenOwnership>(config.working_dir(), tokens_, *store_);
     const std::string system_id_path = config.identifier().params().system_id_path();
     provisioning_ = std::make_unique<provisioning::ProvisionManager>(provisioning::ProvisionManager::Parts{

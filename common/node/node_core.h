@@ -13,6 +13,7 @@
 #include "common/hsm/hsm.h"
 #include "common/node/current_node.h"
 #include "common/node/node_endpoint.h"
+#include "common/provisioning/password_gate.h"
 #include "common/provisioning/platform_hooks.h"
 #include "common/runtime/scheduler.h"
 
@@ -34,6 +35,7 @@ struct NodeCoreDependencies {
                                                             const std::string& state_dir)>
         open_token;
     std::unique_ptr<provisioning::PlatformHooks> hooks;
+    provisioning::ScryptCost password_cost;
 };
 
 class NodeCore {

@@ -37,28 +37,26 @@ constexpr std::uint64_t kMaxR = 32;
 constexpr std::uint64_t kMaxP = 16;
 
 struct ScryptHash {
-    std::uint64_t n = std::uint64_t{1} << 15;
-    std::uint64_t r = 8;
-    std::uint64_t p = 1;
+    ScryptCost cost;
     std::string salt;
     std::string hash;
 };
 
 absl::StatusOr<std::string> Scrypt(const crypto::Secret& password, const ScryptHash& parameters) {
     constexpr std::uint64_t kSpare = 32 * 1024 * 1024;
-    const std::uint64_t memory = 128 * parameters.r * (parameters.n + parameters.p) + kSpare;
+    const std::uint64_t memory = 128 * parameters.cost.r * (parameters.cost.n + parameters.cost.p) + kSpare;
     std::string hash(kHashBytes, '\0');
     if (EVP_PBE_scrypt(password.Reveal().data(), password.size(),
                        reinterpret_cast<const unsigned char*>(parameters.salt.data()), parameters.salt.size(),
-                       parameters.n, parameters.r, parameters.p, memory, reinterpret_cast<unsigned char*>(hash.data()),
-                       hash.size()) != 1) {
+                       parameters.cost.n, parameters.cost.r, parameters.cost.p, memory,
+                       reinterpret_cast<unsigned char*>(hash.data()), hash.size()) != 1) {
         return crypto::OpenSslError(absl::StatusCode::kInternal, "scrypt");
     }
     return hash;
 }
 
 std::string Format(const ScryptHash& value) {
-    return absl::StrCat(kHeading, "\nscrypt ", value.n, " ", value.r, " ", value.p, "\n",
+    return absl::StrCat(kHeading, "\nscrypt ", value.cost.n, " ", value.cost.r, " ", value.cost.p, "\n",
                         absl::BytesToHexString(value.salt), "\n", absl::BytesToHexString(value.hash), "\n");
 }
 
@@ -67,9 +65,10 @@ absl::StatusOr<ScryptHash> Parse(const std::string& content, const std::string& 
     const std::vector<std::string> cost = lines.size() < 4 ? std::vector<std::string>{} : absl::StrSplit(lines[1], ' ');
     ScryptHash value;
     const bool understood = cost.size() == 4 && lines[0] == kHeading && cost[0] == "scrypt" &&
-                            absl::SimpleAtoi(cost[1], &value.n) && absl::SimpleAtoi(cost[2], &value.r) &&
-                            absl::SimpleAtoi(cost[3], &value.p) && value.n <= kMaxN && value.r <= kMaxR &&
-                            value.p <= kMaxP && lines[2].size() == 2 * kSaltBytes && lines[3].size() == 2 * kHashBytes;
+                            absl::SimpleAtoi(cost[1], &value.cost.n) && absl::SimpleAtoi(cost[2], &value.cost.r) &&
+                            absl::SimpleAtoi(cost[3], &value.cost.p) && value.cost.n <= kMaxN &&
+                            value.cost.r <= kMaxR && value.cost.p <= kMaxP && lines[2].size() == 2 * kSaltBytes &&
+                            lines[3].size() == 2 * kHashBytes;
     if (!understood) {
         return absl::FailedPreconditionError(
             absl::StrCat("'", path, "' is damaged: no password can be checked until the node is deprovisioned"));
@@ -92,8 +91,11 @@ absl::Status PasswordGate::CheckLength(const crypto::Secret& password) {
     return absl::OkStatus();
 }
 
-PasswordGate::PasswordGate(const std::string& working_dir, const runtime::Scheduler& clock)
-    : path_(absl::StrCat(working_dir, "/verifier")), clock_(clock), limiter_(absl::StrCat(working_dir, "/attempts")) {}
+PasswordGate::PasswordGate(const std::string& working_dir, const runtime::Scheduler& clock, const ScryptCost& cost)
+    : path_(absl::StrCat(working_dir, "/verifier")),
+      clock_(clock),
+      cost_(cost),
+      limiter_(absl::StrCat(working_dir, "/attempts")) {}
 
 bool PasswordGate::HasVerifier() const {
     struct stat info;
@@ -103,6 +105,7 @@ bool PasswordGate::HasVerifier() const {
 absl::Status PasswordGate::Set(const crypto::Secret& password) {
     RETURN_IF_ERROR(CheckLength(password));
     ScryptHash value;
+    value.cost = cost_;
     value.salt = crypto::RandomBytes(kSaltBytes);
     ASSIGN_OR_RETURN(value.hash, Scrypt(password, value));
     return runtime::WriteFileAtomically(path_, Format(value), 0600);

@@ -2,6 +2,7 @@
 #ifndef PROVHUB_COMMON_PROVISIONING_PASSWORD_GATE_H_
 #define PROVHUB_COMMON_PROVISIONING_PASSWORD_GATE_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/functional/function_ref.h"
@@ -13,16 +14,25 @@
 
 namespace provhub::provisioning {
 
+// What a check costs (RFC 7914): 128 * n * r bytes of memory, and time in proportion to n * r * p.
+struct ScryptCost {
+    std::uint64_t n = std::uint64_t{1} << 15;
+    std::uint64_t r = 8;
+    std::uint64_t p = 1;
+};
+
 // The password of the node is the security officer's PIN of its tokens. Logging in as that officer would interrupt
 // everything else that uses the token, so the node keeps a salted scrypt hash (RFC 7914) of the password in a file, and
-// compares with that. Thread-safe. Blocks on the disk and, for a check, on the processor for about 150 ms.
+// compares with that. Thread-safe. Blocks on the disk and, for a check, on the processor: about 150 ms at the cost that
+// is the default.
 class PasswordGate {
  public:
     // 4 to 255 bytes, the limits of a PKCS #11 PIN. InvalidArgument otherwise; no attempt is counted.
     static absl::Status CheckLength(const crypto::Secret& password);
 
-    // The files "verifier" and "attempts" in `working_dir`. `clock` MUST outlive this object.
-    PasswordGate(const std::string& working_dir, const runtime::Scheduler& clock);
+    // The files "verifier" and "attempts" in `working_dir`. `clock` MUST outlive this object. `cost` is for passwords
+    // that are set from now on; a verifier says what its own was.
+    PasswordGate(const std::string& working_dir, const runtime::Scheduler& clock, const ScryptCost& cost = {});
 
     // Whether there is something to verify against.
     bool HasVerifier() const;
@@ -45,6 +55,7 @@ class PasswordGate {
 
     const std::string path_;
     const runtime::Scheduler& clock_;
+    const ScryptCost cost_;
     AttemptLimiter limiter_;
 };
 

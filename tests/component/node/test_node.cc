@@ -109,8 +109,8 @@ absl::Status TestNode::Boot() {
         }
         return ProcessHsm::Open(*device, *this);
     };
-    node::NodeCoreDependencies dependencies{.open_token = open_fake,
-                                            .hooks = provisioning::CreatePlatformHooks(config)};
+    node::NodeCoreDependencies dependencies{
+        .open_token = open_fake, .hooks = provisioning::CreatePlatformHooks(config), .password_cost = {.n = 16}};
     if (open_token) {
         dependencies.open_token = open_token;
     }
