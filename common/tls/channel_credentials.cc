@@ -1,6 +1,7 @@
 #include "common/tls/channel_credentials.h"
 
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_certificate_verifier.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
@@ -8,10 +9,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/crypto/certificate.h"
 #include "common/crypto/fingerprint.h"
 #include "common/status/macros.h"
 #include "common/status/status.h"
+#include "common/tls/verify_peer.h"
 
 namespace provhub::tls {
 namespace {
@@ -41,6 +44,38 @@ class FingerprintVerifier final : public ExternalCertificateVerifier {
     const FingerprintCheck check_;
 };
 
+class ChainVerifier final : public ExternalCertificateVerifier {
+ public:
+    ChainVerifier(std::shared_ptr<const TrustAnchors> anchors, std::string server_name)
+        : anchors_(std::move(anchors)), server_name_(std::move(server_name)) {}
+
+    bool Verify(TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)> /*callback*/,
+                grpc::Status* sync_status) override {
+        const absl::Status verified = Check(View(request->peer_cert()), View(request->peer_cert_full_chain()));
+        *sync_status = status::ToGrpc(status::Annotate(verified, "the server is not trusted"));
+        return true;
+    }
+
+    void Cancel(TlsCustomVerificationCheckRequest* /*request*/) override {}
+
+ private:
+    static absl::string_view View(grpc::string_ref text) { return {text.data(), text.size()}; }
+
+    absl::Status Check(absl::string_view leaf_pem, absl::string_view chain_pem) const {
+        ASSIGN_OR_RETURN(const std::vector<crypto::Certificate> leaf, crypto::ParsePemCertificates(leaf_pem));
+        std::vector<crypto::Certificate> others;
+        if (!chain_pem.empty()) {
+            ASSIGN_OR_RETURN(others, crypto::ParsePemCertificates(chain_pem));
+        }
+        RETURN_IF_ERROR(
+            VerifyPeer(leaf.front(), others, anchors_->Current()->certificates, PeerRole::kServer, absl::Now()));
+        return VerifyServerName(leaf.front(), server_name_);
+    }
+
+    const std::shared_ptr<const TrustAnchors> anchors_;
+    const std::string server_name_;
+};
+
 }  // namespace
 
 std::shared_ptr<grpc::ChannelCredentials> FingerprintCredentials(FingerprintCheck check) {
@@ -48,6 +83,23 @@ std::shared_ptr<grpc::ChannelCredentials> FingerprintCredentials(FingerprintChec
     options.set_verify_server_certs(false);
     options.set_check_call_host(false);
     options.set_certificate_verifier(ExternalCertificateVerifier::Create<FingerprintVerifier>(std::move(check)));
+    return grpc::experimental::TlsCredentials(options);
+}
+
+std::shared_ptr<grpc::ChannelCredentials> VerifiedCredentials(std::shared_ptr<const TrustAnchors> anchors,
+                                                              std::string server_name,
+                                                              std::shared_ptr<const Identity> identity) {
+    grpc::experimental::TlsChannelCredentialsOptions options;
+    // The verifier does all of it, so that its reasons are the ones that people read.
+    options.set_verify_server_certs(false);
+    options.set_check_call_host(false);
+    options.set_certificate_verifier(
+        ExternalCertificateVerifier::Create<ChainVerifier>(std::move(anchors), std::move(server_name)));
+    if (identity != nullptr) {
+        options.set_certificate_provider(std::make_shared<grpc::experimental::StaticDataCertificateProvider>(
+            std::vector<grpc::experimental::IdentityKeyCertPair>{{identity->key, identity->chain_pem}}));
+        options.watch_identity_key_cert_pairs();
+    }
     return grpc::experimental::TlsCredentials(options);
 }
 

@@ -8,7 +8,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "common/tls/identity.h"
 #include "common/tls/known_servers.h"
+#include "common/tls/trust_anchors.h"
 
 namespace grpc {
 class ChannelCredentials;
@@ -31,6 +33,14 @@ FingerprintCheck PinnedTo(std::string expected);
 // `known`.
 FingerprintCheck TrustedOnFirstUse(std::shared_ptr<KnownServers> known, std::string server,
                                    std::function<void(absl::string_view fingerprint)> on_first_use);
+
+// TLS to a server whose certificate one of `anchors`, as they are at the time of the handshake, vouches for, and which
+// is for the host `server_name`. A server that asks for a certificate gets that of `identity`, if given. A refused
+// server ends in a call's UNAVAILABLE status with the reason in its message. The handshake asks for the channel's own
+// target name (SNI), which decides nothing here.
+std::shared_ptr<grpc::ChannelCredentials> VerifiedCredentials(std::shared_ptr<const TrustAnchors> anchors,
+                                                              std::string server_name,
+                                                              std::shared_ptr<const Identity> identity = nullptr);
 
 }  // namespace provhub::tls
 
