@@ -36,12 +36,13 @@ MainNodeOptions OptionsOf(const config::v1::Config& config, bool provisioning_mo
 
 absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> MainNodeApp::Create(const config::v1::Config& config,
                                                                         bool provisioning_mode) {
-    ASSIGN_OR_RETURN(const auto credentials, service::ChooseListenerCredentials(config, provisioning_mode));
     auto app = absl::WrapUnique(new MainNodeApp());
     app->scheduler_ = runtime::CreateScheduler(kBlockingThreads);
     ASSIGN_OR_RETURN(
         app->core_,
         node::NodeCore::Create(config, {.main_node = true, .provisioning_mode = provisioning_mode}, *app->scheduler_));
+    ASSIGN_OR_RETURN(app->tls_, service::NodeTls::Create(config, provisioning_mode, *app->core_, *app->scheduler_));
+    ASSIGN_OR_RETURN(const auto credentials, service::ChooseListenerCredentials(config, provisioning_mode, *app->tls_));
     RETURN_IF_ERROR(service::PublishFingerprint(config, credentials));
     app->identity_ = std::make_shared<node::FileIdentity>(config);
     app->subjects_watch_ = SubjectsWatch::Start(app->identity_, *app->scheduler_);
@@ -55,7 +56,8 @@ void MainNodeApp::Drain(absl::Duration limit) {
 }
 
 void MainNodeApp::Reload() {
-    kLog.Notice("the configuration is read at start only; restart to apply a changed one");
+    tls_->Reload();
+    kLog.Notice("the rest of the configuration is read at start only; restart to apply a changed one");
 }
 
 }  // namespace provhub

@@ -9,6 +9,7 @@
 #include "common/node/node_core.h"
 #include "common/runtime/daemon.h"
 #include "common/runtime/scheduler.h"
+#include "common/service/node_tls.h"
 #include "mainnode/main_node.h"
 #include "mainnode/subjects_watch.h"
 
@@ -19,7 +20,7 @@ class MainNodeApp final : public runtime::DaemonApp {
     static absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> Create(const config::v1::Config& config,
                                                                       bool provisioning_mode);
     void Drain(absl::Duration limit) override;
-    // Changes nothing: what may change while the process runs is looked at without being told to.
+    // Reads caCert again. What else may change while the process runs is looked at without being told to.
     void Reload() override;
 
  private:
@@ -28,6 +29,7 @@ class MainNodeApp final : public runtime::DaemonApp {
     // In the order of their making; what comes later uses what comes before.
     std::unique_ptr<runtime::Scheduler> scheduler_;
     std::unique_ptr<node::NodeCore> core_;
+    std::unique_ptr<service::NodeTls> tls_;
     std::shared_ptr<node::FileIdentity> identity_;
     std::shared_ptr<SubjectsWatch> subjects_watch_;
     std::unique_ptr<MainNode> main_node_;

@@ -25,21 +25,24 @@ constexpr double kListenersShare = 0.2;
 absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> AgentApp::Create(const config::v1::Config& config,
                                                                      bool provisioning_mode) {
     ASSIGN_OR_RETURN(const auto main_node, service::ChooseMainNodeAccess(config, provisioning_mode));
-    ASSIGN_OR_RETURN(const auto credentials, service::ChooseListenerCredentials(config, provisioning_mode));
     auto scheduler = runtime::CreateScheduler(kBlockingThreads);
     ASSIGN_OR_RETURN(auto core, node::NodeCore::Create(
                                     config, {.main_node = false, .provisioning_mode = provisioning_mode}, *scheduler));
+    ASSIGN_OR_RETURN(auto tls, service::NodeTls::Create(config, provisioning_mode, *core, *scheduler));
+    ASSIGN_OR_RETURN(const auto credentials, service::ChooseListenerCredentials(config, provisioning_mode, *tls));
     RETURN_IF_ERROR(service::PublishFingerprint(config, credentials));
-    std::unique_ptr<AgentApp> app(new AgentApp(std::move(scheduler), std::move(core), provisioning_mode));
+    std::unique_ptr<AgentApp> app(
+        new AgentApp(std::move(scheduler), std::move(core), std::move(tls), provisioning_mode));
     RETURN_IF_ERROR(app->Serve(config, credentials));
     app->Connect(config, main_node);
     return app;
 }
 
 AgentApp::AgentApp(std::unique_ptr<runtime::Scheduler> scheduler, std::unique_ptr<node::NodeCore> core,
-                   bool provisioning_mode)
+                   std::unique_ptr<service::NodeTls> tls, bool provisioning_mode)
     : scheduler_(std::move(scheduler)),
       core_(std::move(core)),
+      tls_(std::move(tls)),
       streams_(service::kMaxChangeStreams),
       services_(*core_, /*main_node=*/false, provisioning_mode, *scheduler_, streams_) {}
 
@@ -84,7 +87,8 @@ void AgentApp::Drain(absl::Duration limit) {
 }
 
 void AgentApp::Reload() {
-    kLog.Notice("the configuration is read at start only; restart to apply a changed one");
+    tls_->Reload();
+    kLog.Notice("the rest of the configuration is read at start only; restart to apply a changed one");
 }
 
 }  // namespace provhub

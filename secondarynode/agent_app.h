@@ -15,6 +15,7 @@
 #include "common/service/listener_credentials.h"
 #include "common/service/main_node_access.h"
 #include "common/service/node_services.h"
+#include "common/service/node_tls.h"
 #include "secondarynode/link/hub_link.h"
 
 namespace provhub {
@@ -29,6 +30,7 @@ class AgentApp final : public runtime::DaemonApp {
     ~AgentApp() override;
 
     void Drain(absl::Duration limit) override;
+    // Reads caCert again.
     void Reload() override;
 
     int public_port() const { return public_->port(); }
@@ -36,13 +38,14 @@ class AgentApp final : public runtime::DaemonApp {
 
  private:
     AgentApp(std::unique_ptr<runtime::Scheduler> scheduler, std::unique_ptr<node::NodeCore> core,
-             bool provisioning_mode);
+             std::unique_ptr<service::NodeTls> tls, bool provisioning_mode);
 
     absl::Status Serve(const config::v1::Config& config, const service::ListenerCredentials& credentials);
     void Connect(const config::v1::Config& config, const service::MainNodeAccess& main_node);
 
     const std::unique_ptr<runtime::Scheduler> scheduler_;
     const std::unique_ptr<node::NodeCore> core_;
+    const std::unique_ptr<service::NodeTls> tls_;
     service::CallGate streams_;
     service::NodeServices services_;
     std::unique_ptr<service::Listener> public_;

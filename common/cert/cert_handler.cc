@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/cert/load_identity.h"
 #include "common/cert/reconcile.h"
 #include "common/runtime/atomic_file.h"
 #include "common/runtime/log.h"
@@ -84,6 +85,23 @@ absl::StatusOr<std::vector<CertRecord>> CertHandler::List() const {
 
 runtime::Subscription CertHandler::Subscribe(std::function<void(const CertRecord&)> listener) {
     return listeners_.Add(std::move(listener));
+}
+
+absl::StatusOr<tls::Identity> CertHandler::LoadIdentity(const CertRecord& record) {
+    const auto module =
+        std::ranges::find_if(modules_, [&](const auto& candidate) { return candidate->type() == record.type; });
+    if (module == modules_.end()) {
+        return absl::NotFoundError(absl::StrCat("there is no certificate type '", record.type, "' on this node"));
+    }
+    const Token& token = (*module)->token();
+    ASSIGN_OR_RETURN(const std::vector<ManifestEntry> entries, store_.Entries());
+    std::vector<hsm::ObjectId> authorities;
+    for (const ManifestEntry& entry : entries) {
+        if (entry.token == token.name && entry.state == KeyState::kAuthority) {
+            authorities.push_back(entry.id);
+        }
+    }
+    return cert::LoadIdentity(*token.hsm, record, authorities);
 }
 
 std::vector<std::string> CertHandler::EnrolledTypes() const {

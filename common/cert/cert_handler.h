@@ -21,6 +21,7 @@
 #include "common/hsm/hsm.h"
 #include "common/runtime/listeners.h"
 #include "common/runtime/scheduler.h"
+#include "common/tls/identity.h"
 
 namespace provhub::config::v1 {
 class Config;
@@ -44,6 +45,9 @@ class CertHandler final : public CertDirectory {
                                    absl::string_view serial) const override;
     absl::StatusOr<std::vector<CertRecord>> List() const override;
     runtime::Subscription Subscribe(std::function<void(const CertRecord&)> listener) override;
+
+    // As NodeCore::LoadIdentity. Blocks on the token; may come at any time.
+    absl::StatusOr<tls::Identity> LoadIdentity(const CertRecord& record);
 
     // ---- Enrolment -------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ namespace {
 
 // ub-serial-number: 20 octets (RFC 5280 §4.1.2.2).
 constexpr std::size_t kMaxSerialDigits = 40;
+// They are looked up as bits of one word.
+constexpr int kMaxRules = 64;
 // As nodes of other make have them.
 constexpr std::size_t kMaxNodeId = 64;
 
@@ -82,6 +84,10 @@ void CheckNodeCertificate(const std::string& path, const v1::NodeCertificate& ce
 }  // namespace
 
 void CheckAuthorization(const v1::Authorization& authorization, Faults& faults) {
+    if (authorization.rules_size() > kMaxRules) {
+        Expected(faults, "authorization.rules", absl::StrCat("at most ", kMaxRules, " rules"),
+                 absl::StrCat(authorization.rules_size()));
+    }
     std::set<std::string> names;
     for (int i = 0; i < authorization.rules_size(); ++i) {
         const v1::AuthorizationRule& rule = authorization.rules(i);

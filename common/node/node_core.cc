@@ -14,6 +14,7 @@
 #include "common/cert/token.h"
 #include "common/config/config.h"
 #include "common/crypto/csr.h"
+#include "common/hsm/engine.h"
 #include "common/node/node_operations.h"
 #include "common/provisioning/password_gate.h"
 #include "common/provisioning/provision_manager.h"
@@ -76,6 +77,9 @@ class NodeCoreImpl final : public NodeCore {
     CurrentNode& current_node() override { return *node_; }
     cert::CertDirectory& certificates() override { return *certificates_; }
     NodeEndpoint& operations() override { return *operations_; }
+    absl::StatusOr<tls::Identity> LoadIdentity(const cert::CertRecord& record) override {
+        return certificates_->LoadIdentity(record);
+    }
 
  private:
     explicit NodeCoreImpl(runtime::LockFile lock) : lock_(std::move(lock)) {}
@@ -93,6 +97,8 @@ class NodeCoreImpl final : public NodeCore {
     std::unique_ptr<CurrentNode> node_;
     std::unique_ptr<cert::CertStore> store_;
     std::vector<std::unique_ptr<cert::Token>> tokens_;
+    // Of the keys of all tokens, for TLS.
+    std::vector<hsm::EngineRegistration> engine_registrations_;
     std::unique_ptr<cert::CertHandler> certificates_;
     std::unique_ptr<provisioning::PasswordGate> password_gate_;
     std::unique_ptr<provisioning::TokenOwnership> ownership_;
@@ -125,6 +131,10 @@ absl::Status NodeCoreImpl::OpenStores(const config::v1::Config& config, const No
     ASSIGN_OR_RETURN(tokens_, cert::FindTokens(config, [&](const hsm::TokenSelector& selector) {
                          return dependencies_.open_token(selector, token_dir);
                      }));
+    for (const auto& token : tokens_) {
+        ASSIGN_OR_RETURN(auto registration, hsm::RegisterWithEngine(*token->hsm));
+        engine_registrations_.push_back(std::move(registration));
+    }
     ASSIGN_OR_RETURN(certificates_, cert::CertHandler::Create(config, tokens_, *store_, scheduler));
     return absl::OkStatus();
 }

@@ -16,6 +16,7 @@
 #include "common/provisioning/password_gate.h"
 #include "common/provisioning/platform_hooks.h"
 #include "common/runtime/scheduler.h"
+#include "common/tls/identity.h"
 
 namespace provhub::config::v1 {
 class Config;
@@ -60,6 +61,10 @@ class NodeCore {
     // This node's own operations. They honour the context's deadline: the caller is answered with DeadlineExceeded when
     // it passes, even while the work can't be stopped.
     virtual NodeEndpoint& operations() = 0;
+
+    // A certificate of the directory as a TLS identity: its chain, and its key in the token by hsm::EngineKey, which
+    // has just signed a nonce that the certificate verifies. Blocks on the token.
+    virtual absl::StatusOr<tls::Identity> LoadIdentity(const cert::CertRecord& record) = 0;
 };
 
 // What Create would stumble over, as far as it can be seen without changing or opening anything: working directory,

@@ -58,6 +58,13 @@ Caller CallerOf(const grpc::ServerContextBase& context) {
     return caller;
 }
 
+absl::string_view PropertyOf(grpc_auth_context* context, const char* name) {
+    absl::ReaderMutexLock lock(&PropertiesMutex());
+    grpc_auth_property_iterator found = grpc_auth_context_find_properties_by_name(context, name);
+    const grpc_auth_property* property = grpc_auth_property_iterator_next(&found);
+    return property == nullptr ? absl::string_view() : absl::string_view(property->value, property->value_length);
+}
+
 void NoteCaller(grpc_auth_context* context, const Caller& caller) {
     if (IsNoted(context)) {
         return;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
+
 struct grpc_auth_context;
 
 namespace grpc {
@@ -26,6 +28,9 @@ struct Caller {
 
 // Thread-safe, cheap. A call that reaches a handler has been allowed.
 Caller CallerOf(const grpc::ServerContextBase& context);
+
+// The first value of a property of the connection that gRPC set, empty where there is none; valid as long as `context`.
+absl::string_view PropertyOf(grpc_auth_context* context, const char* name);
 
 // Notes `caller`, who has come over the connection of `context`, for CallerOf. The first note stays: a connection has
 // one caller. An anonymous one needs no name.

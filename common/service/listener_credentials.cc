@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "common/runtime/atomic_file.h"
 #include "common/runtime/log.h"
+#include "common/service/node_tls.h"
 #include "common/status/macros.h"
 #include "common/status/status.h"
 #include "common/tls/ephemeral_identity.h"
@@ -22,14 +23,13 @@ constexpr mode_t kPublicFile = 0644;
 
 }  // namespace
 
-absl::StatusOr<ListenerCredentials> ChooseListenerCredentials(const config::v1::Config& config,
-                                                              bool provisioning_mode) {
+absl::StatusOr<ListenerCredentials> ChooseListenerCredentials(const config::v1::Config& config, bool provisioning_mode,
+                                                              NodeTls& tls) {
     if (!provisioning_mode) {
-        return absl::FailedPreconditionError(
-            "this build serves in provisioning mode only: start it with --provisioning");
+        return tls.NormalModeCredentials();
     }
     if (config.provisioning_transport() == "plaintext") {
-        return ListenerCredentials{grpc::InsecureServerCredentials(), grpc::InsecureServerCredentials(), ""};
+        return ListenerCredentials{grpc::InsecureServerCredentials(), grpc::InsecureServerCredentials(), "", true};
     }
     ASSIGN_OR_RETURN(const tls::EphemeralIdentity identity, tls::CreateEphemeralIdentity(absl::Now()));
     grpc::SslServerCredentialsOptions options;
@@ -41,10 +41,11 @@ absl::StatusOr<ListenerCredentials> ChooseListenerCredentials(const config::v1::
 absl::Status PublishFingerprint(const config::v1::Config& config, const ListenerCredentials& credentials) {
     const std::string path = absl::StrCat(config.working_dir(), "/server-fingerprint");
     if (credentials.fingerprint.empty()) {
-        kLog.Warning(
-            "provisioningTransport is \"plaintext\": passwords cross the network for everybody to read, and nobody "
-            "knows "
-            "whom they talk to");
+        if (credentials.plaintext) {
+            kLog.Warning(
+                "provisioningTransport is \"plaintext\": passwords cross the network for everybody to read, and nobody "
+                "knows whom they talk to");
+        }
         if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
             return absl::ErrnoToStatus(errno, absl::StrCat("removing '", path, "'"));
         }

@@ -68,7 +68,8 @@ class ChainVerifier final : public ExternalCertificateVerifier {
             ASSIGN_OR_RETURN(others, crypto::ParsePemCertificates(chain_pem));
         }
         RETURN_IF_ERROR(
-            VerifyPeer(leaf.front(), others, anchors_->Current()->certificates, PeerRole::kServer, absl::Now()));
+            VerifyPeer(leaf.front(), others, anchors_->Current()->certificates, PeerRole::kServer, absl::Now())
+                .status());
         return VerifyServerName(leaf.front(), server_name_);
     }
 

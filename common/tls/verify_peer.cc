@@ -34,8 +34,10 @@ bool IsAnchor(const crypto::Certificate& certificate, const std::vector<crypto::
 
 }  // namespace
 
-absl::Status VerifyPeer(const crypto::Certificate& leaf, const std::vector<crypto::Certificate>& others,
-                        const std::vector<crypto::Certificate>& anchors, PeerRole role, absl::Time now) {
+absl::StatusOr<crypto::Chain> VerifyPeer(const crypto::Certificate& leaf,
+                                         const std::vector<crypto::Certificate>& others,
+                                         const std::vector<crypto::Certificate>& anchors, PeerRole role,
+                                         absl::Time now) {
     if (now >= leaf.not_after()) {
         return Refused(leaf, absl::StrCat("expired on ", Day(leaf.not_after())));
     }
@@ -45,7 +47,8 @@ absl::Status VerifyPeer(const crypto::Certificate& leaf, const std::vector<crypt
     if (leaf.IsSelfSigned() && !IsAnchor(leaf, anchors)) {
         return Refused(leaf, "is self-signed and no trust anchor");
     }
-    if (const auto chain = crypto::VerifyChain(leaf, others, anchors, now); !chain.ok()) {
+    auto chain = crypto::VerifyChain(leaf, others, anchors, now);
+    if (!chain.ok()) {
         return absl::UnauthenticatedError(chain.status().message());
     }
     const bool client = role == PeerRole::kClient;
@@ -56,7 +59,7 @@ absl::Status VerifyPeer(const crypto::Certificate& leaf, const std::vector<crypt
         return Refused(
             leaf, absl::StrCat("is not for this use: the usage ", client ? "clientAuth" : "serverAuth", " is missing"));
     }
-    return absl::OkStatus();
+    return chain;
 }
 
 absl::Status VerifyServerName(const crypto::Certificate& leaf, absl::string_view name) {

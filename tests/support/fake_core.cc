@@ -47,6 +47,20 @@ FakeCore::FakeCore(const std::string& node_id, bool main_node) {
     current_node_ = *std::move(current_node);
 }
 
+absl::StatusOr<tls::Identity> FakeCore::LoadIdentity(const cert::CertRecord& record) {
+    absl::MutexLock lock(&mutex_);
+    const auto found = identities_.find(record.serial);
+    if (found == identities_.end()) {
+        return absl::FailedPreconditionError("the key does not belong to the certificate");
+    }
+    return found->second;
+}
+
+void FakeCore::SetIdentity(const std::string& serial, tls::Identity identity) {
+    absl::MutexLock lock(&mutex_);
+    identities_.insert_or_assign(serial, std::move(identity));
+}
+
 void FakeIdentity::SetSystem(node::SystemIdentity system) {
     absl::MutexLock lock(&mutex_);
     system_ = std::move(system);

@@ -2,6 +2,7 @@
 #ifndef PROVHUB_TESTS_SUPPORT_FAKE_CORE_H_
 #define PROVHUB_TESTS_SUPPORT_FAKE_CORE_H_
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -48,12 +49,18 @@ class FakeCore final : public node::NodeCore {
     node::CurrentNode& current_node() override { return *current_node_; }
     FakeCertDirectory& certificates() override { return certificates_; }
     ScriptedEndpoint& operations() override { return operations_; }
+    absl::StatusOr<tls::Identity> LoadIdentity(const cert::CertRecord& record) override;
+
+    // What LoadIdentity answers for the certificate with this serial number. Otherwise its key is broken.
+    void SetIdentity(const std::string& serial, tls::Identity identity);
 
  private:
     TempDir dir_;
     std::unique_ptr<node::CurrentNode> current_node_;
     FakeCertDirectory certificates_{{"online", "iam"}};
     ScriptedEndpoint operations_;
+    absl::Mutex mutex_;
+    std::map<std::string, tls::Identity> identities_ ABSL_GUARDED_BY(mutex_);
 };
 
 // An identity that a test sets. Thread-safe.

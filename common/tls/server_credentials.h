@@ -1,0 +1,44 @@
+// What a server of ours speaks in normal mode.
+#ifndef PROVHUB_COMMON_TLS_SERVER_CREDENTIALS_H_
+#define PROVHUB_COMMON_TLS_SERVER_CREDENTIALS_H_
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "common/tls/identity.h"
+
+struct grpc_auth_context;
+
+namespace grpc {
+class ServerCredentials;
+}
+
+namespace provhub::tls {
+
+// Decides on every call before anything else of the server sees it. Thread-safe.
+class CallCheck {
+ public:
+    virtual ~CallCheck() = default;
+
+    // `connection` is shared by the calls of a connection and has the certificate that the peer showed, unverified, in
+    // its properties; `method` is "/package.Service/Method". What is not OK is the call's status. MUST NOT block.
+    virtual absl::Status Check(grpc_auth_context* connection, absl::string_view method) = 0;
+};
+
+enum class ClientCertificate {
+    kNotRequested,
+    // Asked for; who has none, or a bad one, may connect all the same: the CallCheck decides, with a reason. Whoever
+    // shows one has proven to hold its key.
+    kRequested,
+};
+
+// TLS with the identity that is current at the time of each handshake; streams that are open go on when it changes. Of
+// a new identity that can't be used, gRPC logs it and stays with the one before. For one listener.
+std::shared_ptr<grpc::ServerCredentials> IdentityServerCredentials(std::shared_ptr<const IdentitySource> identity,
+                                                                   ClientCertificate client_certificate,
+                                                                   std::shared_ptr<CallCheck> check);
+
+}  // namespace provhub::tls
+
+#endif  // PROVHUB_COMMON_TLS_SERVER_CREDENTIALS_H_
