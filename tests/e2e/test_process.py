@@ -110,6 +110,8 @@ def test_a_second_agent_of_the_same_id_takes_over_and_the_first_one_harms_nothin
             file.write(node.id + "\n")
         twin.start()
         unit.secondaries.remove(twin)
+        registrations = f"node '{node.id}' connected"
+        eventually(lambda: unit.main.daemon.log().count(registrations) == 2, what="the twin registered")
         unit.api.timeout = 60
         unit.api.start(node.id, password)
         assert twin.own_state() == "unprovisioned"
