@@ -35,7 +35,7 @@ MainNode::MainNode(const MainNodeOptions& options, std::unique_ptr<registry::Nod
       table_(*registry_, options.pending, scheduler),
       sessions_{table_, node_streams_, scheduler, options.sessions},
       router_(WithOwnId(options.limits, registry_->own_id()), core.operations(), table_, identity, scheduler),
-      forwarder_({registry_->own_id()}, router_, calls_, scheduler),
+      forwarder_({registry_->own_id()}, Audited(options.audit_log, scheduler), calls_, scheduler),
       node_services_(core, /*main_node=*/true, options.provisioning_mode, scheduler, change_streams_),
       identity_service_(identity, scheduler, change_streams_),
       public_nodes_service_(*registry_, sessions_, change_streams_),
@@ -43,6 +43,14 @@ MainNode::MainNode(const MainNodeOptions& options, std::unique_ptr<registry::Nod
       nodes_service_(forwarder_),
       provisioning_service_(forwarder_),
       certificate_service_(forwarder_) {}
+
+node::NodeEndpoint& MainNode::Audited(audit::AuditLog* log, const runtime::Scheduler& clock) {
+    if (log == nullptr) {
+        return router_;
+    }
+    return audited_.emplace(audit::AuditedEndpointOptions{.own_id = registry_->own_id(), .caller = ""}, router_, *log,
+                            clock);
+}
 
 MainNode::~MainNode() {
     if (!drained_) {

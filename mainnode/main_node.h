@@ -4,11 +4,14 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/audit/audit_log.h"
+#include "common/audit/audited_endpoint.h"
 #include "common/node/identity.h"
 #include "common/node/node_core.h"
 #include "common/runtime/scheduler.h"
@@ -33,6 +36,8 @@ struct MainNodeOptions {
     std::string public_address;
     std::string protected_address;
     bool provisioning_mode = false;
+    // Where operations are recorded; nowhere where this is null. MUST outlive the node.
+    audit::AuditLog* audit_log = nullptr;
     // own_id is filled in.
     hub::RouterOptions limits;
     hub::PendingOptions pending;
@@ -66,6 +71,8 @@ class MainNode {
              node::Identity& identity, runtime::Scheduler& scheduler);
 
     absl::Status Listen(const MainNodeOptions& options, const service::ListenerCredentials& credentials);
+    // What the forwarder calls.
+    node::NodeEndpoint& Audited(audit::AuditLog* log, const runtime::Scheduler& clock);
     std::vector<grpc::Service*> PublicServices();
     std::vector<grpc::Service*> ProtectedServices();
 
@@ -76,6 +83,8 @@ class MainNode {
     hub::SessionTable table_;
     hub::SessionEnvironment sessions_;
     hub::NodeRouter router_;
+    // Before the router where there is an audit log.
+    std::optional<audit::AuditedEndpoint> audited_;
     api::Forwarder forwarder_;
 
     service::NodeServices node_services_;

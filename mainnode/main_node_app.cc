@@ -5,6 +5,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "common/audit/configured_log.h"
 #include "common/config/config.h"
 #include "common/runtime/log.h"
 #include "common/service/listener_credentials.h"
@@ -38,6 +39,7 @@ absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> MainNodeApp::Create(const co
                                                                         bool provisioning_mode) {
     auto app = absl::WrapUnique(new MainNodeApp());
     app->scheduler_ = runtime::CreateScheduler(kBlockingThreads);
+    ASSIGN_OR_RETURN(app->audit_log_, audit::OpenConfiguredLog(config, *app->scheduler_));
     ASSIGN_OR_RETURN(
         app->core_,
         node::NodeCore::Create(config, {.main_node = true, .provisioning_mode = provisioning_mode}, *app->scheduler_));
@@ -46,8 +48,10 @@ absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> MainNodeApp::Create(const co
     RETURN_IF_ERROR(service::PublishFingerprint(config, credentials));
     app->identity_ = std::make_shared<node::FileIdentity>(config);
     app->subjects_watch_ = SubjectsWatch::Start(app->identity_, *app->scheduler_);
-    ASSIGN_OR_RETURN(app->main_node_, MainNode::Start(OptionsOf(config, provisioning_mode), credentials, *app->core_,
-                                                      *app->identity_, *app->scheduler_));
+    MainNodeOptions node_options = OptionsOf(config, provisioning_mode);
+    node_options.audit_log = app->audit_log_.get();
+    ASSIGN_OR_RETURN(app->main_node_,
+                     MainNode::Start(node_options, credentials, *app->core_, *app->identity_, *app->scheduler_));
     return app;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "common/audit/audit_log.h"
 #include "common/node/file_identity.h"
 #include "common/node/node_core.h"
 #include "common/runtime/daemon.h"
@@ -28,6 +29,8 @@ class MainNodeApp final : public runtime::DaemonApp {
 
     // In the order of their making; what comes later uses what comes before.
     std::unique_ptr<runtime::Scheduler> scheduler_;
+    // Null where the configuration asks for none.
+    std::unique_ptr<audit::AuditLog> audit_log_;
     std::unique_ptr<node::NodeCore> core_;
     std::unique_ptr<service::NodeTls> tls_;
     std::shared_ptr<node::FileIdentity> identity_;

@@ -3,7 +3,9 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/audit/configured_log.h"
 #include "common/config/config.h"
 #include "common/runtime/log.h"
 #include "common/status/macros.h"
@@ -26,21 +28,23 @@ absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> AgentApp::Create(const confi
                                                                      bool provisioning_mode) {
     ASSIGN_OR_RETURN(const auto main_node, service::ChooseMainNodeAccess(config, provisioning_mode));
     auto scheduler = runtime::CreateScheduler(kBlockingThreads);
+    ASSIGN_OR_RETURN(auto audit_log, audit::OpenConfiguredLog(config, *scheduler));
     ASSIGN_OR_RETURN(auto core, node::NodeCore::Create(
                                     config, {.main_node = false, .provisioning_mode = provisioning_mode}, *scheduler));
     ASSIGN_OR_RETURN(auto tls, service::NodeTls::Create(config, provisioning_mode, *core, *scheduler));
     ASSIGN_OR_RETURN(const auto credentials, service::ChooseListenerCredentials(config, provisioning_mode, *tls));
     RETURN_IF_ERROR(service::PublishFingerprint(config, credentials));
     std::unique_ptr<AgentApp> app(
-        new AgentApp(std::move(scheduler), std::move(core), std::move(tls), provisioning_mode));
+        new AgentApp(std::move(scheduler), std::move(audit_log), std::move(core), std::move(tls), provisioning_mode));
     RETURN_IF_ERROR(app->Serve(config, credentials));
     app->Connect(config, main_node);
     return app;
 }
 
-AgentApp::AgentApp(std::unique_ptr<runtime::Scheduler> scheduler, std::unique_ptr<node::NodeCore> core,
-                   std::unique_ptr<service::NodeTls> tls, bool provisioning_mode)
+AgentApp::AgentApp(std::unique_ptr<runtime::Scheduler> scheduler, std::unique_ptr<audit::AuditLog> audit_log,
+                   std::unique_ptr<node::NodeCore> core, std::unique_ptr<service::NodeTls> tls, bool provisioning_mode)
     : scheduler_(std::move(scheduler)),
+      audit_log_(std::move(audit_log)),
       core_(std::move(core)),
       tls_(std::move(tls)),
       streams_(service::kMaxChangeStreams),
@@ -62,6 +66,15 @@ absl::Status AgentApp::Serve(const config::v1::Config& config, const service::Li
     return absl::OkStatus();
 }
 
+node::NodeEndpoint& AgentApp::Operations(const std::string& main_node_address) {
+    if (audit_log_ == nullptr) {
+        return core_->operations();
+    }
+    return audited_.emplace(audit::AuditedEndpointOptions{.own_id = core_->current_node().id(),
+                                                          .caller = absl::StrCat("main node ", main_node_address)},
+                            core_->operations(), *audit_log_, *scheduler_);
+}
+
 void AgentApp::Connect(const config::v1::Config& config, const service::MainNodeAccess& main_node) {
     link::HubLinkOptions options;
     options.max_delay = config::ToDuration(config.node_reconnect_interval());
@@ -69,7 +82,7 @@ void AgentApp::Connect(const config::v1::Config& config, const service::MainNode
     node::CurrentNode& node = core_->current_node();
     link_ = std::make_unique<link::HubLink>(
         link::ConnectTo(main_node.address, main_node.credentials, main_node.transport, main_node.server_name),
-        [&node] { return node.Info(); }, core_->operations(), *scheduler_, std::move(options));
+        [&node] { return node.Info(); }, Operations(main_node.address), *scheduler_, std::move(options));
     node_changes_ = node.Subscribe([this](const iamanager::v6::NodeInfo&) { link_->NodeChanged(); });
     // For a change between the two lines above.
     link_->NodeChanged();

@@ -3,9 +3,13 @@
 #define PROVHUB_SECONDARYNODE_AGENT_APP_H_
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/audit/audit_log.h"
+#include "common/audit/audited_endpoint.h"
 #include "common/node/node_core.h"
 #include "common/runtime/daemon.h"
 #include "common/runtime/listeners.h"
@@ -37,19 +41,25 @@ class AgentApp final : public runtime::DaemonApp {
     int protected_port() const { return protected_->port(); }
 
  private:
-    AgentApp(std::unique_ptr<runtime::Scheduler> scheduler, std::unique_ptr<node::NodeCore> core,
-             std::unique_ptr<service::NodeTls> tls, bool provisioning_mode);
+    AgentApp(std::unique_ptr<runtime::Scheduler> scheduler, std::unique_ptr<audit::AuditLog> audit_log,
+             std::unique_ptr<node::NodeCore> core, std::unique_ptr<service::NodeTls> tls, bool provisioning_mode);
 
     absl::Status Serve(const config::v1::Config& config, const service::ListenerCredentials& credentials);
+    // What the link calls.
+    node::NodeEndpoint& Operations(const std::string& main_node_address);
     void Connect(const config::v1::Config& config, const service::MainNodeAccess& main_node);
 
     const std::unique_ptr<runtime::Scheduler> scheduler_;
+    // Null where the configuration asks for none.
+    const std::unique_ptr<audit::AuditLog> audit_log_;
     const std::unique_ptr<node::NodeCore> core_;
     const std::unique_ptr<service::NodeTls> tls_;
     service::CallGate streams_;
     service::NodeServices services_;
     std::unique_ptr<service::Listener> public_;
     std::unique_ptr<service::Listener> protected_;
+    // Before the node's operations where there is an audit log.
+    std::optional<audit::AuditedEndpoint> audited_;
     std::unique_ptr<link::HubLink> link_;
     runtime::Subscription node_changes_;
 };

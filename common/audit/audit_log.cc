@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/runtime/log.h"
 #include "common/status/macros.h"
-#include "common/status/status.h"
 
 namespace provhub::audit {
 namespace {
@@ -17,12 +16,9 @@ constexpr runtime::Log kLog("audit");
 
 absl::StatusOr<std::unique_ptr<AuditLog>> AuditLog::Open(const AuditLogOptions& options,
                                                          const runtime::Scheduler& clock) {
-    auto files = LogFiles::Open(options.path, options.max_files);
-    if (!files.ok()) {
-        return status::Annotate(files.status(), "audit log");
-    }
-    auto log = absl::WrapUnique(new AuditLog(options, *std::move(files), clock));
-    RETURN_IF_ERROR(status::Annotate(log->WriteOpening(), "audit log"));
+    ASSIGN_OR_RETURN(auto files, LogFiles::Open(options.path, options.max_files));
+    auto log = absl::WrapUnique(new AuditLog(options, std::move(files), clock));
+    RETURN_IF_ERROR(log->WriteOpening());
     log->thread_ = std::thread([log = log.get()] { log->Run(); });
     return log;
 }

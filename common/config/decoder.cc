@@ -44,6 +44,7 @@ struct FieldRange {
 constexpr std::array kRanges = {
     FieldRange{"provhub.config.v1.CertModule.max_items", {1, 64}},
     FieldRange{"provhub.config.v1.Config.audit_log_max_bytes", {4096, 1ULL << 40}},
+    FieldRange{"provhub.config.v1.Config.audit_log_max_files", {1, 1000}},
     // The highest one means "unchanged" to chown(2).
     FieldRange{"provhub.config.v1.TokenParams.uid", {0, std::numeric_limits<std::uint32_t>::max() - 1}},
     FieldRange{"provhub.config.v1.TokenParams.gid", {0, std::numeric_limits<std::uint32_t>::max() - 1}},

@@ -294,9 +294,13 @@ void FillDefaults(v1::Config& config) {
     Default(*config.mutable_working_dir(), "/var/lib/provhub");
     Default(*config.mutable_provisioning_transport(), "tls");
 
-    constexpr std::uint64_t kAuditLogMaxBytes = 16 * 1024 * 1024;
+    constexpr std::uint64_t kAuditLogMaxBytes = 10 * 1024 * 1024;
     if (config.audit_log_max_bytes() == 0) {
         config.set_audit_log_max_bytes(kAuditLogMaxBytes);
+    }
+    constexpr std::uint32_t kAuditLogMaxFiles = 10;
+    if (config.audit_log_max_files() == 0) {
+        config.set_audit_log_max_files(kAuditLogMaxFiles);
     }
     auto& identity = *config.mutable_node_identity();
     Default(*identity.mutable_uri_prefix(), "urn:provhub:node:");

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,10 @@ std::vector<absl::Status> CheckNodeConfig(const config::v1::Config& config) {
     };
     if (::access(config.working_dir().c_str(), F_OK) == 0) {
         check("workingDir", config.working_dir(), R_OK | W_OK | X_OK);
+    }
+    if (!config.audit_log_path().empty()) {
+        const std::string directory = std::filesystem::path(config.audit_log_path()).parent_path().string();
+        check("auditLogPath", directory.empty() ? "." : directory, R_OK | W_OK | X_OK);
     }
     check("nodeInfo.nodeIdPath", config.node_info().node_id_path(), R_OK);
     for (absl::Status& fault : provisioning::CheckPlatformHooks(config)) {

@@ -21,10 +21,12 @@ using Reply = iamanager::v6::IAMOutgoingMessages;
 struct CallContext {
     // Joins the log lines of one operation on all nodes.
     std::string operation_id;
+    // Who asks, for the audit log; empty where that is not known. Stays on this node.
+    std::string caller = {};
     // When the caller stops waiting; may be infinite.
     absl::Time deadline = absl::InfiniteFuture();
     // Stop is requested when the caller has gone.
-    std::stop_token cancelled;
+    std::stop_token cancelled = {};
 };
 
 // What became of the call. OK: the node carried the operation out, well or not (then the reply has `error`). Otherwise

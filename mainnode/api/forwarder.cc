@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "common/node/method_table.h"
 #include "common/runtime/log.h"
+#include "common/service/caller.h"
 #include "common/status/status.h"
 #include "mainnode/api/operation_id.h"
 
@@ -59,7 +60,8 @@ class ForwardedCall final : public grpc::ServerUnaryReactor,
     ForwardedCall(const Method& method, Message* response, service::CallGate& gate, runtime::Scheduler& scheduler)
         : method_(method), gate_(gate), scheduler_(scheduler), begun_(scheduler.Now()), response_(response) {}
 
-    void Begin(Request request, absl::Time deadline, node::NodeEndpoint& router, const std::string& own_id) {
+    void Begin(Request request, const grpc::CallbackServerContext& caller, node::NodeEndpoint& router,
+               const std::string& own_id) {
         if (const auto admitted = gate_.Enter(shared_from_this()); !admitted.ok()) {
             self_ = shared_from_this();
             Finish(status::ToGrpc(admitted));
@@ -67,7 +69,13 @@ class ForwardedCall final : public grpc::ServerUnaryReactor,
         }
         self_ = shared_from_this();
         Describe(request, own_id);
-        node::CallContext context{operation_id_, deadline, stop_.get_token()};
+        node::CallContext context{.operation_id = operation_id_,
+                                  .caller = ChangesSomething() ? service::CallerOf(caller).name : "",
+                                  .deadline = DeadlineOf(caller),
+                                  .cancelled = stop_.get_token()};
+        if (kLog.Enabled(Level(/*failed=*/false))) {
+            Log(absl::StrCat(what_, ": begun", context.caller.empty() ? "" : " by ", context.caller), /*failed=*/false);
+        }
         router.Call(std::move(request), std::move(context),
                     [call = shared_from_this()](Outcome outcome) { call->Complete(std::move(outcome)); });
     }
@@ -93,9 +101,6 @@ class ForwardedCall final : public grpc::ServerUnaryReactor,
         what_ = absl::StrCat("[", operation_id_, "] ", method_.name, type.empty() ? "" : "(",
                              absl::CHexEscape(type.substr(0, kMaxQuoted)), type.empty() ? "" : ")", " node '",
                              node_id.empty() ? own_id : absl::CHexEscape(node_id.substr(0, kMaxQuoted)), "'");
-        if (kLog.Enabled(Level(/*failed=*/false))) {
-            Log(absl::StrCat(what_, ": begun"), /*failed=*/false);
-        }
     }
 
     void Complete(Outcome outcome) {
@@ -121,13 +126,14 @@ class ForwardedCall final : public grpc::ServerUnaryReactor,
         Finish(ForCaller(outcome.status()));
     }
 
+    bool ChangesSomething() const { return method_.concurrency != node::Concurrency::kAny; }
+
     // Calls that change nothing may come by the thousand.
     runtime::LogLevel Level(bool failed) const {
         if (failed) {
             return runtime::LogLevel::kWarning;
         }
-        return method_.concurrency == node::Concurrency::kAny ? runtime::LogLevel::kDebug
-                                                              : runtime::LogLevel::kInformation;
+        return ChangesSomething() ? runtime::LogLevel::kInformation : runtime::LogLevel::kDebug;
     }
 
     void Log(const std::string& message, bool failed) const {
@@ -166,7 +172,7 @@ grpc::ServerUnaryReactor* Forwarder::Forward(Request::IAMIncomingMessageCase req
     Content(envelope, request_case)->CopyFrom(request);
     auto call = std::make_shared<ForwardedCall>(method, response, calls_, scheduler_);
     auto* reactor = call.get();
-    call->Begin(std::move(envelope), DeadlineOf(*context), router_, options_.own_id);
+    call->Begin(std::move(envelope), *context, router_, options_.own_id);
     return reactor;
 }
 
