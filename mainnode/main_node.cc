@@ -36,7 +36,10 @@ MainNode::MainNode(const MainNodeOptions& options, std::unique_ptr<registry::Nod
       sessions_{table_, node_streams_, scheduler, options.sessions},
       router_(WithOwnId(options.limits, registry_->own_id()), core.operations(), table_, identity, scheduler),
       forwarder_({registry_->own_id()}, Audited(options.audit_log, scheduler), calls_, scheduler),
-      node_services_(core, /*main_node=*/true, options.provisioning_mode, scheduler, change_streams_),
+      node_services_(core, /*main_node=*/true, options.provisioning_mode, scheduler, change_streams_,
+                     [this](auto* context, const auto& request, auto* response) {
+                         return forwarder_.Forward(node::Request::kListCertificatesRequest, context, request, response);
+                     }),
       identity_service_(identity, scheduler, change_streams_),
       public_nodes_service_(*registry_, sessions_, change_streams_),
       directory_service_(*registry_, change_streams_),

@@ -15,6 +15,9 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
+// Lower field numbers are the contract's.
+constexpr int kFirstOwnNumber = 100;
+
 constexpr std::array kUnprovisioned = {NodeState::kUnprovisioned};
 constexpr std::array kProvisioned = {NodeState::kProvisioned};
 constexpr std::array kPaused = {NodeState::kPaused};
@@ -38,6 +41,8 @@ constexpr std::array kMethods = {
            Concurrency::kPerType, ModeRule::kFirstEnrolment, kEnrolling},
     Method{"ApplyCert", Request::kApplyCertRequest, Reply::kApplyCertResponse, TimeoutClass::kProvisioning,
            Concurrency::kPerType, ModeRule::kFirstEnrolment, kEnrolling},
+    Method{"ListCertificates", Request::kListCertificatesRequest, Reply::kListCertificatesResponse,
+           TimeoutClass::kNodeState, Concurrency::kAny, ModeRule::kNever, kAll},
 };
 
 // The message that the oneof of the envelope holds, or null.
@@ -71,6 +76,16 @@ const Method* FindByRequest(Request::IAMIncomingMessageCase request_case) {
 const Method* FindByReply(Reply::IAMOutgoingMessageCase reply_case) {
     const auto* method = std::ranges::find(kMethods, reply_case, &Method::reply_case);
     return method == kMethods.end() ? nullptr : method;
+}
+
+bool IsExtension(const Method& method) {
+    return method.request_case >= kFirstOwnNumber;
+}
+
+Reply EmptyReply(const Method& method) {
+    Reply reply;
+    reply.GetReflection()->MutableMessage(&reply, Reply::descriptor()->FindFieldByNumber(method.reply_case));
+    return reply;
 }
 
 absl::string_view NodeId(const Request& request) {

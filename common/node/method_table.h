@@ -14,7 +14,7 @@ namespace provhub::node {
 enum class TimeoutClass {
     // timeouts.forward when forwarded.
     kProvisioning,
-    // timeouts.forwardNodeState when forwarded.
+    // timeouts.forwardNodeState when forwarded: what takes no time.
     kNodeState,
 };
 
@@ -54,6 +54,12 @@ std::span<const Method> Methods();
 const Method* FindByRequest(Request::IAMIncomingMessageCase request_case);
 const Method* FindByReply(Reply::IAMOutgoingMessageCase reply_case);
 
+// Whether the method is an addition of ours, which no peer of other make knows.
+bool IsExtension(const Method& method);
+
+// A reply to `method` without content.
+Reply EmptyReply(const Method& method);
+
 // The node_id inside the request of the envelope. Empty where no request is set.
 absl::string_view NodeId(const Request& request);
 void SetNodeId(Request& request, absl::string_view node_id);
@@ -61,7 +67,8 @@ void SetNodeId(Request& request, absl::string_view node_id);
 // The certificate type inside the request; empty for requests without.
 absl::string_view CertType(const Request& request);
 
-// A reply to `method` that says `error`, or the status itself where that reply has no error field (GetCertTypes).
+// A reply to `method` that says `error`, or the status itself where that reply has no error field (GetCertTypes,
+// ListCertificates).
 Outcome ErrorReply(const Method& method, const absl::Status& error);
 
 // What the reply says of the operation: OK, or its `error`.

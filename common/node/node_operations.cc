@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/node/certificate_messages.h"
 #include "common/runtime/log.h"
 #include "common/status/macros.h"
 #include "common/status/status.h"
@@ -26,14 +27,6 @@ void Echo(const Request& request, const std::string& node_id, Reply& reply) {
     }
 }
 
-void Fill(const cert::CertRecord& record, iamanager::v6::CertInfo& info) {
-    info.set_type(record.type);
-    info.set_cert_url(record.cert_url);
-    info.set_key_url(record.key_url);
-    info.set_serial(record.serial);
-    info.set_issuer(record.issuer_der);
-}
-
 // "CreateKey(iam)"
 std::string Title(const OperationCall& call) {
     const absl::string_view type = CertType(call.request());
@@ -51,6 +44,7 @@ const NodeOperations::HandlerRow NodeOperations::kHandlers[] = {
     {Request::kResumeNodeRequest, &NodeOperations::ResumeNode},
     {Request::kCreateKeyRequest, &NodeOperations::CreateKey},
     {Request::kApplyCertRequest, &NodeOperations::ApplyCert},
+    {Request::kListCertificatesRequest, &NodeOperations::ListCertificates},
 };
 
 NodeOperations::~NodeOperations() {
@@ -243,7 +237,15 @@ absl::StatusOr<Reply> NodeOperations::ApplyCert(const OperationCall& call) {
     const auto& request = call.request().apply_cert_request();
     ASSIGN_OR_RETURN(const cert::CertRecord record, parts_.certificates.ApplyCert(request.type(), request.cert()));
     Reply reply;
-    Fill(record, *reply.mutable_apply_cert_response()->mutable_cert_info());
+    *reply.mutable_apply_cert_response()->mutable_cert_info() = ToCertInfo(record);
+    return reply;
+}
+
+absl::StatusOr<Reply> NodeOperations::ListCertificates(const OperationCall& call) {
+    ASSIGN_OR_RETURN(auto list,
+                     node::ListCertificates(parts_.certificates, call.request().list_certificates_request()));
+    Reply reply;
+    *reply.mutable_list_certificates_response() = std::move(list);
     return reply;
 }
 

@@ -77,6 +77,7 @@ class NodeOperations final : public NodeEndpoint {
     absl::StatusOr<Reply> ResumeNode(const OperationCall& call);
     absl::StatusOr<Reply> CreateKey(const OperationCall& call);
     absl::StatusOr<Reply> ApplyCert(const OperationCall& call);
+    absl::StatusOr<Reply> ListCertificates(const OperationCall& call);
 
     const Parts parts_;
     OperationGate gate_;

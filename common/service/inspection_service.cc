@@ -1,13 +1,12 @@
 #include "common/service/inspection_service.h"
 
-#include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/node/certificate_messages.h"
 #include "common/runtime/version.h"
-#include "common/service/public_cert_service.h"
 #include "common/status/macros.h"
 #include "common/status/status.h"
 
@@ -18,29 +17,21 @@ using provhub::v1::GetServerInfoRequest;
 using provhub::v1::ListCertificatesRequest;
 using provhub::v1::ListCertificatesResponse;
 
+constexpr std::size_t kMaxQuoted = 64;
+
 absl::Duration Uptime() {
     return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
-}
-
-void ToProto(absl::Time time, google::protobuf::Timestamp& proto) {
-    proto.set_seconds(absl::ToUnixSeconds(time));
-    proto.set_nanos(static_cast<int>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(proto.seconds()))));
-}
-
-void ToProto(const cert::CertRecord& record, provhub::v1::Certificate& proto) {
-    *proto.mutable_info() = ToCertInfo(record);
-    proto.set_subject(record.subject);
-    proto.set_issuer(record.issuer);
-    ToProto(record.not_before, *proto.mutable_not_before());
-    ToProto(record.not_after, *proto.mutable_not_after());
-    proto.set_self_signed(record.self_signed);
 }
 
 }  // namespace
 
 InspectionService::InspectionService(ServerFacts facts, const cert::CertDirectory& certificates,
-                                     runtime::Scheduler& scheduler)
-    : facts_(std::move(facts)), certificates_(certificates), scheduler_(scheduler), started_(Uptime()) {}
+                                     runtime::Scheduler& scheduler, ForwardList forward)
+    : facts_(std::move(facts)),
+      certificates_(certificates),
+      scheduler_(scheduler),
+      forward_(std::move(forward)),
+      started_(Uptime()) {}
 
 grpc::ServerUnaryReactor* InspectionService::GetServerInfo(grpc::CallbackServerContext* context,
                                                            const GetServerInfoRequest*,
@@ -61,25 +52,21 @@ grpc::ServerUnaryReactor* InspectionService::GetServerInfo(grpc::CallbackServerC
 grpc::ServerUnaryReactor* InspectionService::ListCertificates(grpc::CallbackServerContext* context,
                                                               const ListCertificatesRequest* request,
                                                               ListCertificatesResponse* response) {
+    if (!request->node_id().empty() && request->node_id() != facts_.node_id && forward_) {
+        return forward_(context, *request, response);
+    }
     auto* reactor = context->DefaultReactor();
     scheduler_.Post([this, reactor, request, response] { reactor->Finish(status::ToGrpc(List(*request, *response))); });
     return reactor;
 }
 
 absl::Status InspectionService::List(const ListCertificatesRequest& request, ListCertificatesResponse& response) const {
-    const auto known = certificates_.Types();
-    for (const std::string& type : request.types()) {
-        if (std::ranges::find(known, type) == known.end()) {
-            return absl::NotFoundError(
-                absl::StrCat("this node has no certificate type '", absl::CHexEscape(type.substr(0, 64)), "'"));
-        }
+    if (!request.node_id().empty() && request.node_id() != facts_.node_id) {
+        return absl::NotFoundError(absl::StrCat("this is node '", facts_.node_id,
+                                                "', which knows of no other node: ask the main node for '",
+                                                absl::CHexEscape(request.node_id().substr(0, kMaxQuoted)), "'"));
     }
-    ASSIGN_OR_RETURN(const auto records, certificates_.List());
-    for (const cert::CertRecord& record : records) {
-        if (request.types().empty() || std::ranges::find(request.types(), record.type) != request.types().end()) {
-            ToProto(record, *response.add_certificates());
-        }
-    }
+    ASSIGN_OR_RETURN(response, node::ListCertificates(certificates_, request));
     return absl::OkStatus();
 }
 

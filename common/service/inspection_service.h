@@ -2,6 +2,7 @@
 #ifndef PROVHUB_COMMON_SERVICE_INSPECTION_SERVICE_H_
 #define PROVHUB_COMMON_SERVICE_INSPECTION_SERVICE_H_
 
+#include <functional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -17,9 +18,16 @@ struct ServerFacts {
     bool provisioning_mode = false;
 };
 
+// Serves ListCertificates of another node, in place of this one's.
+using ForwardList = std::function<grpc::ServerUnaryReactor*(grpc::CallbackServerContext* context,
+                                                            const provhub::v1::ListCertificatesRequest& request,
+                                                            provhub::v1::ListCertificatesResponse* response)>;
+
 class InspectionService final : public provhub::v1::InspectionService::CallbackService {
  public:
-    InspectionService(ServerFacts facts, const cert::CertDirectory& certificates, runtime::Scheduler& scheduler);
+    // Without `forward` a request for another node is NotFound.
+    InspectionService(ServerFacts facts, const cert::CertDirectory& certificates, runtime::Scheduler& scheduler,
+                      ForwardList forward);
 
     grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
                                             const provhub::v1::GetServerInfoRequest* request,
@@ -35,6 +43,7 @@ class InspectionService final : public provhub::v1::InspectionService::CallbackS
     const ServerFacts facts_;
     const cert::CertDirectory& certificates_;
     runtime::Scheduler& scheduler_;
+    const ForwardList forward_;
     // On a clock that nobody sets.
     const absl::Duration started_;
 };

@@ -20,10 +20,11 @@ inline constexpr std::size_t kMaxChangeStreams = 4096;
 class NodeServices {
  public:
     NodeServices(node::NodeCore& core, bool main_node, bool provisioning_mode, runtime::Scheduler& scheduler,
-                 CallGate& streams)
+                 CallGate& streams, ForwardList forward = nullptr)
         : current_node_(core.current_node(), streams),
           certificates_(core.certificates(), scheduler, streams),
-          inspection_({core.current_node().id(), main_node, provisioning_mode}, core.certificates(), scheduler) {}
+          inspection_({core.current_node().id(), main_node, provisioning_mode}, core.certificates(), scheduler,
+                      std::move(forward)) {}
 
     // To be given to a Listener.
     std::vector<grpc::Service*> all() { return {&version_, &current_node_, &certificates_, &inspection_}; }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/node/certificate_messages.h"
 #include "common/service/change_stream.h"
 #include "common/status/status.h"
 
@@ -12,16 +13,7 @@ namespace provhub::service {
 using iamanager::v6::CertInfo;
 using iamanager::v6::GetCertRequest;
 using iamanager::v6::SubscribeCertChangedRequest;
-
-CertInfo ToCertInfo(const cert::CertRecord& record) {
-    CertInfo info;
-    info.set_type(record.type);
-    info.set_cert_url(record.cert_url);
-    info.set_key_url(record.key_url);
-    info.set_serial(record.serial);
-    info.set_issuer(record.issuer_der);
-    return info;
-}
+using node::ToCertInfo;
 
 grpc::ServerUnaryReactor* PublicCertService::GetCert(grpc::CallbackServerContext* context,
                                                      const GetCertRequest* request, CertInfo* response) {

@@ -9,8 +9,6 @@
 
 namespace provhub::service {
 
-iamanager::v6::CertInfo ToCertInfo(const cert::CertRecord& record);
-
 class PublicCertService final : public iamanager::v6::IAMPublicCertService::CallbackService {
  public:
     PublicCertService(cert::CertDirectory& certificates, runtime::Scheduler& scheduler, CallGate& streams)

@@ -52,6 +52,11 @@ absl::Status TimedOutSent(absl::string_view node_id, const node::Method& method)
     return absl::DeadlineExceededError(absl::StrCat(About(node_id, method), "no answer in time; ", kSent));
 }
 
+absl::Status OfOtherMake(absl::string_view node_id, const node::Method& method) {
+    return absl::UnimplementedError(absl::StrCat(
+        About(node_id, method), "its software is of other make and knows the AosEdge contract alone; ", kNotSent));
+}
+
 absl::Status LostUnsent(absl::string_view node_id, const node::Method& method) {
     return absl::UnavailableError(absl::StrCat(About(node_id, method), "the connection to the node ended; ", kNotSent));
 }

@@ -23,6 +23,8 @@ absl::Status CancelledUnsent(absl::string_view node_id, const node::Method& meth
 absl::Status CancelledSent(absl::string_view node_id, const node::Method& method);
 absl::Status TimedOutUnsent(absl::string_view node_id, const node::Method& method);
 absl::Status TimedOutSent(absl::string_view node_id, const node::Method& method);
+// The node speaks the contract alone.
+absl::Status OfOtherMake(absl::string_view node_id, const node::Method& method);
 // The stream has ended.
 absl::Status LostUnsent(absl::string_view node_id, const node::Method& method);
 absl::Status LostSent(absl::string_view node_id, const node::Method& method);

@@ -61,7 +61,7 @@ void PendingCalls::Call(const Method& method, Request request, CallContext conte
     std::function<void()> writer;
     if (refused.ok()) {
         absl::MutexLock lock(&mutex_);
-        refused = CheckRoom(bytes);
+        refused = Speaks(method) ? CheckRoom(bytes) : OfOtherMake(node_id_, method);
         if (refused.ok()) {
             id = next_id_++;
             Entry& entry = entries_[id];
@@ -92,6 +92,10 @@ void PendingCalls::Call(const Method& method, Request request, CallContext conte
     if (writer) {
         writer();
     }
+}
+
+bool PendingCalls::Speaks(const Method& method) const {
+    return !attached_ || dialect_ == Dialect::kCorrelated || !node::IsExtension(method);
 }
 
 absl::Status PendingCalls::CheckRoom(std::size_t bytes) const {
@@ -185,6 +189,14 @@ bool PendingCalls::Attach(std::uint64_t generation, Dialect dialect, std::functi
         writer_idle_ = false;
         for (const std::uint64_t id : std::exchange(absent_, {})) {
             Entry& entry = entries_[id];
+            if (!Speaks(*entry.method)) {
+                const Method& method = *entry.method;
+                waiting_bytes_ -= entry.bytes;
+                deadlines_->Remove(entry.deadline);
+                failed.push_back({std::move(entry), OfOtherMake(node_id_, method)});
+                entries_.erase(id);
+                continue;
+            }
             deadlines_->Remove(entry.deadline);
             entry.deadline = deadlines_->Add(entry.time_limit - scheduler_.Now(), weak_from_this(),
                                              DeadlineId(id, /*node_wait=*/false));

@@ -138,6 +138,8 @@ class PendingCalls final : public DeadlineTarget, public std::enable_shared_from
         std::set<std::uint64_t> waiting;
     };
 
+    // Whether the node that is attached can be asked this.
+    bool Speaks(const node::Method& method) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
     absl::Status CheckRoom(std::size_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
     void ArmCancel(std::uint64_t id, const std::stop_token& token);
     void OnCancelled(std::uint64_t id);

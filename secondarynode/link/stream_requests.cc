@@ -40,10 +40,8 @@ node::Reply UnnumberedErrorReply(const node::Method& method, const absl::Status&
         return *std::move(outcome);
     }
     kLog.Warning(absl::StrCat(method.name,
-                              " failed and the main node cannot be told, it gets an empty list: ", error.ToString()));
-    node::Reply reply;
-    reply.mutable_cert_types_response();
-    return reply;
+                              " failed and the main node cannot be told, it gets an empty answer: ", error.ToString()));
+    return node::EmptyReply(method);
 }
 
 std::string Describe(const node::Method& method, absl::string_view operation_id) {

@@ -284,6 +284,22 @@ TEST_F(ForwardingTest, ACallForTheMainNodeIsHandledHere) {
     EXPECT_EQ(call.get().response.csr(), "csr");
 }
 
+TEST_F(ForwardingTest, TheCertificatesOfANodeAreThoseThatItSaysItHas) {
+    const auto agent = Agent("n1");
+    auto call = ListCertificates("n1");
+    const auto request = *agent->Receive();
+    EXPECT_EQ(request.list_certificates_request().node_id(), "n1");
+    node::Reply reply = test::SuccessReply(request);
+    reply.mutable_list_certificates_response()->add_certificates()->mutable_info()->set_type("iam");
+    agent->Send(reply);
+    const auto result = call.get();
+    ASSERT_TRUE(result.status.ok()) << result.status.error_message();
+    ASSERT_EQ(result.response.certificates_size(), 1);
+    EXPECT_EQ(result.response.certificates(0).info().type(), "iam");
+    EXPECT_TRUE(ListCertificates("main").get().status.ok());
+    EXPECT_EQ(ListCertificates("nobody").get().status.error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
 TEST_F(ForwardingTest, AStatusOfTheNodeReachesTheCaller) {
     auto call = GetCertTypes("");
     core_.operations().Next()->done(absl::FailedPreconditionError("not now"));

@@ -31,6 +31,26 @@ TEST_F(LegacyAgentTest, IsToldNothingThatItDoesNotKnow) {
     EXPECT_EQ(call.get().response.csr(), "csr");
 }
 
+TEST_F(LegacyAgentTest, IsNotAskedWhatTheContractDoesNotHave) {
+    const auto refused = ListCertificates("n1").get().status;
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+    EXPECT_THAT(refused.error_message(), HasSubstr("of other make"));
+    EXPECT_FALSE(agent_->Receive(absl::Milliseconds(100)));
+}
+
+TEST_F(LegacyAgentTest, IsNotAskedEvenByACallThatWaitedForIt) {
+    agent_->Cut();
+    ASSERT_TRUE(Eventually([&] { return !IsConnected("n1"); }));
+    auto waiting = ListCertificates("n1");
+    ASSERT_TRUE(Eventually([&] { return main_node_->PendingCallsOf("n1") == 1; }));
+    agent_ = Agent("n1", {.correlated = false});
+    EXPECT_EQ(waiting.get().status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+    EXPECT_EQ(main_node_->PendingCallsOf("n1"), 0U);
+    auto types = GetCertTypes("n1");
+    agent_->Send(test::SuccessReply(*agent_->Receive()));
+    EXPECT_TRUE(types.get().status.ok());
+}
+
 TEST_F(LegacyAgentTest, GetsOneCallOfEachTypeAtATime) {
     auto online = CreateKey("n1", "online");
     const auto first = *agent_->Receive();

@@ -139,6 +139,22 @@ class MainNodeFixture : public testing::Test {
         });
     }
 
+    using ListResult = Result<provhub::v1::ListCertificatesResponse>;
+
+    std::future<ListResult> ListCertificates(const std::string& node_id, absl::Duration limit = absl::Seconds(30)) {
+        EnsureChannel();
+        return std::async(std::launch::async, [this, node_id, limit] {
+            grpc::ClientContext context;
+            context.set_deadline(absl::ToChronoTime(absl::Now() + limit));
+            provhub::v1::ListCertificatesRequest request;
+            request.set_node_id(node_id);
+            ListResult result;
+            result.status = provhub::v1::InspectionService::NewStub(protected_)
+                                ->ListCertificates(&context, request, &result.response);
+            return result;
+        });
+    }
+
     void EnsureChannel() {
         if (protected_ == nullptr) {
             protected_ = Connect(ProtectedAddress());

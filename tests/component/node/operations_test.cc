@@ -149,6 +149,30 @@ TEST(Operations, NameNodeAndCallInTheirErrors) {
     EXPECT_EQ(reply->create_key_response().error().aos_code(), 9);
 }
 
+TEST(Operations, ListCertificatesInEveryModeAndState) {
+    TestNode node;
+    ASSERT_THAT(node.Boot(), IsOk());
+    node::Request request;
+    request.mutable_list_certificates_request()->add_types("online");
+    auto reply = node.Call(request);
+    ASSERT_THAT(reply, IsOk());
+    EXPECT_EQ(reply->list_certificates_response().certificates_size(), 0);
+    ASSERT_THAT(node.Provision(), IsOk());
+    node.provisioning_mode = false;
+    ASSERT_THAT(node.Boot(), IsOk());
+    reply = node.Call(request);
+    ASSERT_THAT(reply, IsOk());
+    ASSERT_EQ(reply->list_certificates_response().certificates_size(), 1);
+    const auto& certificate = reply->list_certificates_response().certificates(0);
+    const auto record = node.core().certificates().Get("online", "", "");
+    EXPECT_EQ(certificate.info().serial(), record->serial);
+    EXPECT_EQ(certificate.info().key_url(), record->key_url);
+    EXPECT_EQ(certificate.not_after().seconds(), absl::ToUnixSeconds(record->not_after));
+    EXPECT_EQ(certificate.issuer(), "CN=Intermediate");
+    request.mutable_list_certificates_request()->add_types("nonsense");
+    EXPECT_TRUE(absl::IsNotFound(node.Call(request).status()));
+}
+
 TEST(Operations, EnrolManyTypesAtOnce) {
     TestNode node;
     for (int i = 0; i < 4; ++i) {

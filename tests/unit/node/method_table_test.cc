@@ -57,7 +57,7 @@ TEST(MethodTable, SaysAnErrorInTheReplyWhereTheReplyCan) {
     const absl::Status error = absl::PermissionDeniedError("wrong password");
     for (const Method& method : Methods()) {
         const Outcome outcome = ErrorReply(method, error);
-        if (method.reply_case == Reply::kCertTypesResponse) {
+        if (method.reply_case == Reply::kCertTypesResponse || method.reply_case == Reply::kListCertificatesResponse) {
             EXPECT_EQ(outcome.status(), error);
             continue;
         }
@@ -65,6 +65,11 @@ TEST(MethodTable, SaysAnErrorInTheReplyWhereTheReplyCan) {
         EXPECT_EQ(outcome->IAMOutgoingMessage_case(), method.reply_case);
         EXPECT_EQ(ReplyStatus(*outcome).message(), "wrong password") << method.name;
     }
+}
+
+TEST(MethodTable, KnowsWhatIsNotOfTheContract) {
+    EXPECT_TRUE(IsExtension(*FindByRequest(Request::kListCertificatesRequest)));
+    EXPECT_FALSE(IsExtension(*FindByRequest(Request::kApplyCertRequest)));
 }
 
 TEST(MethodTable, ReadsSuccessFromAReplyWithoutAnErrorOrWithAnEmptyOne) {

@@ -162,8 +162,9 @@ void AddServices(const FileDescriptor& file, Facts& facts) {
 std::vector<const FileDescriptor*> CompiledFiles() {
     // Makes the linker keep each file's descriptors.
     const FileDescriptor* const linked[] = {
-        common::v2::ErrorInfo::descriptor()->file(), iamanager::APIVersion::descriptor()->file(),
-        iamanager::v6::NodeInfo::descriptor()->file(), v1::ServerInfo::descriptor()->file(),
+        common::v2::ErrorInfo::descriptor()->file(),   iamanager::APIVersion::descriptor()->file(),
+        iamanager::v6::NodeInfo::descriptor()->file(), iamanager::v6::CertInfo::descriptor()->file(),
+        v1::ServerInfo::descriptor()->file(),          v1::Certificate::descriptor()->file(),
         config::v1::Config::descriptor()->file()};
     std::vector<const FileDescriptor*> files;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(PROTO_DIR)) {
@@ -207,14 +208,26 @@ Facts Missing(const Facts& from, const Facts& wanted) {
     return missing;
 }
 
-// Fields that the contract leaves room for: high numbers, outside of every oneof.
+// Fields that the contract leaves room for: high numbers, outside of every oneof but that of the RegisterNode
+// envelopes, which holds messages of our own package there.
+bool HasRoom(const FieldDescriptor& field) {
+    if (field.number() < kFirstOwnNumber) {
+        return false;
+    }
+    const auto* oneof = field.real_containing_oneof();
+    const Descriptor* message = field.containing_type();
+    const bool envelope = message == iamanager::v6::IAMIncomingMessages::descriptor() ||
+                          message == iamanager::v6::IAMOutgoingMessages::descriptor();
+    return oneof == nullptr || (envelope && field.message_type() != nullptr && IsOwn(*field.message_type()->file()));
+}
+
 Facts OwnFields() {
     Facts own;
     for (const FileDescriptor* file : CompiledFiles()) {
         for (int i = 0; i < file->message_type_count(); ++i) {
             for (int j = 0; j < file->message_type(i)->field_count(); ++j) {
                 const FieldDescriptor& field = *file->message_type(i)->field(j);
-                if (field.number() >= kFirstOwnNumber && field.real_containing_oneof() == nullptr) {
+                if (HasRoom(field)) {
                     own.insert(FieldFact(field));
                 }
             }
