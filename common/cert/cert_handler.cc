@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "common/cert/load_identity.h"
 #include "common/cert/reconcile.h"
+#include "common/crypto/node_uri.h"
 #include "common/runtime/atomic_file.h"
 #include "common/runtime/log.h"
 #include "common/status/macros.h"
@@ -32,11 +33,15 @@ Token* FindToken(const std::vector<std::unique_ptr<Token>>& tokens, const std::s
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CertHandler>> CertHandler::Create(const config::v1::Config& config,
+                                                                 const std::string& node_id,
                                                                  const std::vector<std::unique_ptr<Token>>& tokens,
                                                                  CertStore& store, const runtime::Scheduler& clock) {
     std::unique_ptr<CertHandler> handler(new CertHandler(config.ca_cert(), store, clock));
-    for (const auto& module : config.cert_modules()) {
+    for (config::v1::CertModule module : config.cert_modules()) {
         if (Token* token = FindToken(tokens, module.id())) {
+            if (module.id() == config.cert_storage() && config.node_identity().in_csr()) {
+                module.add_alternative_names(crypto::NodeUri(config.node_identity().uri_prefix(), node_id));
+            }
             handler->modules_.push_back(std::make_unique<CertModule>(module, *token, store));
             if (module.skip_validation()) {
                 handler->untested_types_.insert(module.id());
@@ -141,8 +146,10 @@ absl::StatusOr<CertRecord> CertHandler::ApplyCert(absl::string_view type, absl::
     ASSIGN_OR_RETURN(CertModule* const module, FindEnrolled(type));
     ASSIGN_OR_RETURN(const std::vector<crypto::Certificate> certificates, crypto::ParsePemCertificates(pem));
     ASSIGN_OR_RETURN(const std::vector<crypto::Certificate> anchors, Anchors(certificates));
-    ASSIGN_OR_RETURN(CertRecord record, module->ApplyCert(certificates, anchors, clock_.Now()));
-    Publish(record);
+    const auto publish = [this](const CertRecord& record) { Publish(record); };
+    ASSIGN_OR_RETURN(CertRecord record, module->ApplyCert(certificates, anchors, clock_.Now(), publish));
+    // Without what has been removed since.
+    Reread(record);
     return record;
 }
 
@@ -151,11 +158,12 @@ absl::Status CertHandler::MakeSelfSigned(absl::string_view common_name) {
         if (!module->self_signed()) {
             continue;
         }
-        const auto record = module->MakeSelfSigned(common_name, clock_.Now());
+        const auto record =
+            module->MakeSelfSigned(common_name, clock_.Now(), [this](const CertRecord& made) { Publish(made); });
         if (!record.ok()) {
             return status::Annotate(record.status(), absl::StrCat("type '", module->type(), "'"));
         }
-        Publish(*record);
+        Reread(*record);
     }
     return absl::OkStatus();
 }
@@ -260,24 +268,28 @@ absl::Status CertHandler::Load() {
 }
 
 void CertHandler::Publish(const CertRecord& added) {
+    Reread(added);
+    listeners_.Notify(added);
+}
+
+void CertHandler::Reread(const CertRecord& newest) {
     const auto certificates = store_.Certificates();
     if (!certificates.ok()) {
         kLog.Warning(certificates.status().message());
     }
-    {
-        absl::MutexLock lock(&mutex_);
-        if (certificates.ok()) {
-            std::erase_if(records_, [&](const CertRecord& record) { return record.type == added.type; });
-            for (const StoredCertificate& certificate : *certificates) {
-                if (certificate.record.type == added.type && !lost_.contains(certificate.record.object_id)) {
-                    records_.push_back(certificate.record);
-                }
-            }
-        } else {
-            records_.push_back(added);
+    absl::MutexLock lock(&mutex_);
+    if (!certificates.ok()) {
+        if (std::ranges::find(records_, newest) == records_.end()) {
+            records_.push_back(newest);
+        }
+        return;
+    }
+    std::erase_if(records_, [&](const CertRecord& record) { return record.type == newest.type; });
+    for (const StoredCertificate& certificate : *certificates) {
+        if (certificate.record.type == newest.type && !lost_.contains(certificate.record.object_id)) {
+            records_.push_back(certificate.record);
         }
     }
-    listeners_.Notify(added);
 }
 
 }  // namespace provhub::cert

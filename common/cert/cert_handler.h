@@ -33,8 +33,10 @@ namespace provhub::cert {
 // says (the dispatcher of the node sees to that). Disabled types are not among the types.
 class CertHandler final : public CertDirectory {
  public:
-    // `tokens`, `store` and `clock` MUST outlive the result.
+    // `tokens`, `store` and `clock` MUST outlive the result. The certificates of the type that `config` names as
+    // certStorage are to carry `node_id` as a URI, unless `config` says otherwise (nodeIdentity).
     static absl::StatusOr<std::unique_ptr<CertHandler>> Create(const config::v1::Config& config,
+                                                               const std::string& node_id,
                                                                const std::vector<std::unique_ptr<Token>>& tokens,
                                                                CertStore& store, const runtime::Scheduler& clock);
 
@@ -90,7 +92,9 @@ class CertHandler final : public CertDirectory {
     absl::StatusOr<std::vector<crypto::Certificate>> Anchors(const std::vector<crypto::Certificate>& chain) const;
     // Reads the records of all types.
     absl::Status Load();
-    // Reads the records of one type and tells the listeners of `added`.
+    // Reads the records of the type of `newest`, which is there in any case.
+    void Reread(const CertRecord& newest);
+    // Reread, and tells the listeners.
     void Publish(const CertRecord& added);
 
     const std::string ca_cert_path_;

@@ -86,7 +86,8 @@ absl::StatusOr<std::string> CertModule::CreateKey(absl::string_view common_name,
 }
 
 absl::StatusOr<CertRecord> CertModule::ApplyCert(const std::vector<crypto::Certificate>& certificates,
-                                                 const std::vector<crypto::Certificate>& anchors, absl::Time now) {
+                                                 const std::vector<crypto::Certificate>& anchors, absl::Time now,
+                                                 const InUse& in_use) {
     ASSIGN_OR_RETURN(const std::vector<ManifestEntry> pending, Keys(KeyState::kPending));
     const auto match = FindMatch(pending, certificates);
     if (!match) {
@@ -95,6 +96,7 @@ absl::StatusOr<CertRecord> CertModule::ApplyCert(const std::vector<crypto::Certi
     ASSIGN_OR_RETURN(const crypto::Chain chain, crypto::VerifyChain(match->leaf, certificates, anchors, now));
     ASSIGN_OR_RETURN(CertRecord record, Activate(match->key.id, chain, now));
     WarnOfMissingUsage(chain.leaf);
+    in_use(record);
     TrimCertificates();
     return record;
 }
@@ -114,7 +116,8 @@ absl::Status CertModule::NoMatch(const std::vector<ManifestEntry>& pending,
                                                    pending.size(), ")"));
 }
 
-absl::StatusOr<CertRecord> CertModule::MakeSelfSigned(absl::string_view common_name, absl::Time now) {
+absl::StatusOr<CertRecord> CertModule::MakeSelfSigned(absl::string_view common_name, absl::Time now,
+                                                      const InUse& in_use) {
     ASSIGN_OR_RETURN(const crypto::CertificateRequest request, Request(common_name));
     ASSIGN_OR_RETURN(const hsm::ObjectId id, GenerateKey(now));
     auto record = [&]() -> absl::StatusOr<CertRecord> {
@@ -129,6 +132,7 @@ absl::StatusOr<CertRecord> CertModule::MakeSelfSigned(absl::string_view common_n
         DiscardKey(id);
         return record.status();
     }
+    in_use(*record);
     TrimCertificates();
     return record;
 }

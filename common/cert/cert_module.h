@@ -2,6 +2,7 @@
 #ifndef PROVHUB_COMMON_CERT_CERT_MODULE_H_
 #define PROVHUB_COMMON_CERT_CERT_MODULE_H_
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ class CertModule {
     static constexpr int kMaxPendingKeys = 16;
     static constexpr absl::Duration kPendingKeyLifetime = absl::Hours(24);
 
+    // Told of a new certificate when it is in use and before an older one is removed, so that whoever serves with the
+    // older one can change over first.
+    using InUse = std::function<void(const CertRecord& record)>;
+
     // `token` and `store` MUST outlive this object.
     CertModule(config::v1::CertModule config, Token& token, CertStore& store);
 
@@ -50,10 +55,11 @@ class CertModule {
     // Errors: FailedPrecondition (no key waits for a certificate; a certificate has expired), AlreadyExists (it is in
     // use already), InvalidArgument (unreadable PEM, another key's certificate, a chain that doesn't verify).
     absl::StatusOr<CertRecord> ApplyCert(const std::vector<crypto::Certificate>& certificates,
-                                         const std::vector<crypto::Certificate>& anchors, absl::Time now);
+                                         const std::vector<crypto::Certificate>& anchors, absl::Time now,
+                                         const InUse& in_use);
 
     // A new key pair with a certificate that it signs itself, in use at once.
-    absl::StatusOr<CertRecord> MakeSelfSigned(absl::string_view common_name, absl::Time now);
+    absl::StatusOr<CertRecord> MakeSelfSigned(absl::string_view common_name, absl::Time now, const InUse& in_use);
 
     // Removes every key that waits for a certificate.
     absl::Status RemovePendingKeys();

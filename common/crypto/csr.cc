@@ -17,6 +17,7 @@
 namespace provhub::crypto {
 namespace {
 
+constexpr std::size_t kMaxCsrBytes = std::size_t{64} * 1024;
 constexpr int kMaxCommonName = 64;
 constexpr absl::string_view kNameSeparators = ",+=\"\\<>;/#";
 constexpr int kSerialBits = 128;
@@ -202,6 +203,41 @@ absl::StatusOr<std::string> CreateCsr(EVP_PKEY* key, const CertificateRequest& r
     const char* pem = nullptr;
     const long size = BIO_get_mem_data(bio.get(), &pem);
     return std::string(pem, static_cast<std::size_t>(size));
+}
+
+absl::StatusOr<std::vector<std::string>> VerifiedUrisOfCsr(absl::string_view pem) {
+    if (pem.size() > kMaxCsrBytes) {
+        return absl::InvalidArgumentError("the certificate signing request is over 64 KiB");
+    }
+    const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    const X509ReqPtr csr(PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
+    if (csr == nullptr) {
+        return OpenSslError(absl::StatusCode::kInvalidArgument, "this is no certificate signing request in PEM");
+    }
+    EVP_PKEY* const key = X509_REQ_get0_pubkey(csr.get());
+    if (key == nullptr || X509_REQ_verify(csr.get(), key) != 1) {
+        return OpenSslError(absl::StatusCode::kInvalidArgument,
+                            "the request's signature doesn't verify with its own public key");
+    }
+    const ExtensionsPtr extensions(X509_REQ_get_extensions(csr.get()));
+    std::vector<std::string> uris;
+    int last = -1;
+    while (extensions != nullptr && (last = X509v3_get_ext_by_NID(extensions.get(), NID_subject_alt_name, last)) >= 0) {
+        const NamesPtr names(static_cast<GENERAL_NAMES*>(X509V3_EXT_d2i(X509v3_get_ext(extensions.get(), last))));
+        if (names == nullptr) {
+            return OpenSslError(absl::StatusCode::kInvalidArgument, "the requested alternative names are malformed");
+        }
+        for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
+            const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names.get(), i);
+            if (name->type == GEN_URI) {
+                const ASN1_IA5STRING* const text = name->d.uniformResourceIdentifier;
+                uris.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                                  static_cast<std::size_t>(ASN1_STRING_length(text)));
+            }
+        }
+    }
+    ERR_clear_error();
+    return uris;
 }
 
 absl::StatusOr<Certificate> CreateSelfSigned(EVP_PKEY* key, const CertificateRequest& request, absl::Time not_before,

@@ -31,6 +31,12 @@ absl::Status ValidateCommonName(absl::string_view common_name);
 // Signed with `key`, which may live in a token; SHA-256 for RSA, SHA-384 for P-384. PEM.
 absl::StatusOr<std::string> CreateCsr(EVP_PKEY* key, const CertificateRequest& request);
 
+// The URIs among the alternative names that a request asks for (PEM), after its signature has been verified with its own
+// key (proof of possession, RFC 2986 §4.2).
+//
+// Errors: InvalidArgument (not a request, bad signature, unreadable names, over 64 KiB).
+absl::StatusOr<std::vector<std::string>> VerifiedUrisOfCsr(absl::string_view pem);
+
 // A random positive serial number of 128 bits; not a CA.
 absl::StatusOr<Certificate> CreateSelfSigned(EVP_PKEY* key, const CertificateRequest& request, absl::Time not_before,
                                              absl::Time not_after);

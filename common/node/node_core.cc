@@ -135,7 +135,7 @@ absl::Status NodeCoreImpl::OpenStores(const config::v1::Config& config, const No
         ASSIGN_OR_RETURN(auto registration, hsm::RegisterWithEngine(*token->hsm));
         engine_registrations_.push_back(std::move(registration));
     }
-    ASSIGN_OR_RETURN(certificates_, cert::CertHandler::Create(config, tokens_, *store_, scheduler));
+    ASSIGN_OR_RETURN(certificates_, cert::CertHandler::Create(config, node_->id(), tokens_, *store_, scheduler));
     return absl::OkStatus();
 }
 

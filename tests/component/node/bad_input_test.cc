@@ -228,6 +228,42 @@ TEST(NormalMode, RefusesProvisioningAndNamesTheFlag) {
     EXPECT_THAT(node.Types(), IsOk());
 }
 
+TEST(NormalMode, RenewsAProvisionedNodeAndRefusesEverythingThatWouldEndThat) {
+    TestNode node;
+    ASSERT_THAT(node.Boot(), IsOk());
+    ASSERT_THAT(node.Provision(), IsOk());
+    node.provisioning_mode = false;
+    ASSERT_THAT(node.Boot(), IsOk());
+    const auto before = node.Certificates();
+    EXPECT_THAT(node.Deprovision(), IsError(kWrongState, "--provisioning"));
+    EXPECT_THAT(node.Start(), IsError(kWrongState, "is provisioned"));
+    EXPECT_THAT(node.Finish(), IsError(kWrongState, "is provisioned"));
+    EXPECT_EQ(node.Certificates(), before);
+    EXPECT_EQ(node.node().state(), node::NodeState::kProvisioned);
+    const auto types = *node.Types();
+    for (const std::string& type : types) {
+        EXPECT_THAT(node.Enrol(type), IsOk()) << type;
+    }
+    ASSERT_THAT(node.Pause(), IsOk());
+    EXPECT_THAT(node.Enrol("iam"), IsOk());
+    EXPECT_THAT(node.CreateKey("iam", "wrong password"), IsError(absl::StatusCode::kUnknown, "wrong password"));
+    node.ExpectEveryIdentityWorks();
+}
+
+TEST(NormalMode, DoesNotGoOnWithAnEnrolmentThatWasBegunInProvisioningMode) {
+    TestNode node;
+    ASSERT_THAT(node.Boot(), IsOk());
+    ASSERT_THAT(node.Start(), IsOk());
+    const auto csr = node.CreateKey("iam");
+    ASSERT_THAT(csr, IsOk());
+    node.provisioning_mode = false;
+    ASSERT_THAT(node.Boot(), IsOk());
+    EXPECT_THAT(node.ApplyCert("iam", node.Chain(*csr)), IsError(kWrongState, "--provisioning"));
+    EXPECT_THAT(node.CreateKey("iam"), IsError(kWrongState, "--provisioning"));
+    EXPECT_THAT(node.Finish(), IsError(kWrongState, "--provisioning"));
+    EXPECT_THAT(node.Deprovision(), IsError(kWrongState, "--provisioning"));
+}
+
 TEST(WrongPasswords, AreSlowedDownOverARestartAndARightOneDoesNotCutTheQueue) {
     TestNode node;
     ASSERT_THAT(node.Boot(), IsOk());

@@ -1,8 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/crypto/csr.h"
 #include "common/crypto/pkcs11_uri.h"
 #include "tests/component/node/test_node.h"
 #include "tests/support/status_matchers.h"
@@ -151,6 +154,65 @@ TEST(Renewing, RemovesTheOldestCertificateAndNotThatOfTheOldestKey) {
     ASSERT_THAT(last, IsOk());
     EXPECT_EQ(node.core().certificates().Get("offline", "", "")->serial, last->serial());
     node.ExpectEveryIdentityWorks();
+}
+
+TEST(Renewing, TellsListenersBeforeTheOldKeyIsRemovedAndListsOnlyWhatIsLeft) {
+    TestNode node;
+    ASSERT_THAT(node.Boot(), IsOk());
+    ASSERT_THAT(node.Provision(), IsOk());
+    const auto old = *node.core().certificates().Get("offline", "", "");
+    bool old_key_was_there = false;
+    const auto subscription = node.core().certificates().Subscribe([&](const cert::CertRecord& record) {
+        EXPECT_EQ(node.core().certificates().Get("offline", "", "")->serial, record.serial);
+        old_key_was_there = node.token("cloud").LoadKey(old.object_id).ok();
+    });
+    ASSERT_THAT(node.Enrol("offline"), IsOk());
+    EXPECT_TRUE(old_key_was_there);
+    EXPECT_TRUE(absl::IsNotFound(node.core().certificates().Get("offline", old.issuer_der, old.serial).status()));
+    EXPECT_THAT(node.Certificates(), SizeIs(4));
+}
+
+// The URIs that CSRs of each type ask for.
+std::map<std::string, std::vector<std::string>> UrisInCsrs(TestNode& node) {
+    std::map<std::string, std::vector<std::string>> uris;
+    EXPECT_THAT(node.Boot(), IsOk());
+    EXPECT_THAT(node.Start(), IsOk());
+    const auto types = *node.Types();
+    for (const std::string& type : types) {
+        uris[type] = *crypto::VerifiedUrisOfCsr(*node.CreateKey(type));
+    }
+    return uris;
+}
+
+TEST(NodeIdentity, IsAskedForInTheCertificatesOfTheNodesOwnTls) {
+    TestNode node;
+    node.config.set_cert_storage("iam");
+    node.config.mutable_node_identity()->set_uri_prefix("urn:provhub:node:");
+    node.config.mutable_node_identity()->set_in_csr(true);
+    const auto uris = UrisInCsrs(node);
+    EXPECT_THAT(uris.at("iam"), ElementsAre("urn:provhub:node:node-1"));
+    EXPECT_THAT(uris.at("online"), IsEmpty());
+}
+
+TEST(NodeIdentity, IsNotAskedForWhereTheConfigurationSaysSo) {
+    TestNode node;
+    node.config.set_cert_storage("iam");
+    node.config.mutable_node_identity()->set_uri_prefix("urn:provhub:node:");
+    node.config.mutable_node_identity()->set_in_csr(false);
+    EXPECT_THAT(UrisInCsrs(node).at("iam"), IsEmpty());
+}
+
+TEST(NodeIdentity, IsInTheSelfSignedCertificateOfTheNodesOwnTls) {
+    TestNode node;
+    node.config.set_cert_storage("disk");
+    node.config.mutable_node_identity()->set_uri_prefix("urn:provhub:node:");
+    node.config.mutable_node_identity()->set_in_csr(true);
+    ASSERT_THAT(node.Boot(), IsOk());
+    ASSERT_THAT(node.Start(), IsOk());
+    const auto record = node.core().certificates().Get("disk", "", "");
+    const auto der = node.token("core").ReadCertificate(record->object_id);
+    ASSERT_THAT(der, IsOk());
+    EXPECT_THAT(*der, HasSubstr("urn:provhub:node:node-1"));
 }
 
 TEST(Renewing, TellsListenersOfTheNewCertificate) {

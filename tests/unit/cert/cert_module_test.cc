@@ -82,7 +82,7 @@ class CertModuleTest : public ::testing::Test {
     CertModule Module() { return CertModule(config_, token_, store_); }
 
     absl::StatusOr<CertRecord> Apply(const test::TestCa& ca, const std::string& csr) {
-        return Module().ApplyCert({ca.IssueFor(csr), ca.certificate()}, {root_.certificate()}, now_);
+        return Module().ApplyCert({ca.IssueFor(csr), ca.certificate()}, {root_.certificate()}, now_, in_use_);
     }
 
     const test::TempDir dir_;
@@ -93,6 +93,7 @@ class CertModuleTest : public ::testing::Test {
     Token token_;
     FakeHsm* hsm_ = nullptr;
     config::v1::CertModule config_;
+    CertModule::InUse in_use_ = [](const CertRecord&) {};
 };
 
 TEST_F(CertModuleTest, WritesTheIntentDownBeforeAKeyIsMade) {
@@ -146,7 +147,7 @@ TEST_F(CertModuleTest, KeepsTheOldIdentityWhenTheNewOneCouldNotBeWrittenDown) {
     // The intermediate certificate, then the activation.
     for (int nth = 1; nth <= 2; ++nth) {
         store_.FailWrite(nth);
-        EXPECT_THAT(Module().ApplyCert({leaf, other.certificate()}, {root_.certificate()}, now_),
+        EXPECT_THAT(Module().ApplyCert({leaf, other.certificate()}, {root_.certificate()}, now_, in_use_),
                     IsError(absl::StatusCode::kResourceExhausted, "disk full"));
         const auto certificates = store_.Certificates();
         ASSERT_THAT(*certificates, SizeIs(1)) << nth;
@@ -156,8 +157,48 @@ TEST_F(CertModuleTest, KeepsTheOldIdentityWhenTheNewOneCouldNotBeWrittenDown) {
         EXPECT_THAT(*hsm_->List(), SizeIs(3)) << nth;
         EXPECT_THAT(*store_.Entries(), SizeIs(3)) << nth;
     }
-    EXPECT_THAT(Module().ApplyCert({leaf, other.certificate()}, {root_.certificate()}, now_), IsOk());
+    EXPECT_THAT(Module().ApplyCert({leaf, other.certificate()}, {root_.certificate()}, now_, in_use_), IsOk());
     EXPECT_THAT(*hsm_->List(), SizeIs(2));
+}
+
+TEST_F(CertModuleTest, KeepsTheOldIdentityWhenTheNewKeyDoesNotProveItself) {
+    ASSERT_THAT(Apply(intermediate_, *Module().CreateKey("unit-1", now_)), IsOk());
+    const auto old = *store_.Certificates();
+    const auto csr = Module().CreateKey("unit-1", now_);
+    ASSERT_THAT(csr, IsOk());
+    const std::size_t objects = hsm_->List()->size();
+    in_use_ = [](const CertRecord& record) { ADD_FAILURE() << "published " << record.serial; };
+    hsm_->FailCall("Sign", 1, absl::UnavailableError("the device hiccuped"));
+    EXPECT_THAT(Apply(intermediate_, *csr), IsError(absl::StatusCode::kInternal, "the device hiccuped"));
+    const auto kept = *store_.Certificates();
+    ASSERT_THAT(kept, SizeIs(1));
+    EXPECT_EQ(kept.front().record, old.front().record);
+    EXPECT_EQ(hsm_->List()->size(), objects);
+    const auto key = hsm_->LoadKey(old.front().record.object_id);
+    const auto certificate = crypto::Certificate::FromDer(*hsm_->ReadCertificate(old.front().record.object_id));
+    EXPECT_THAT(ProvePossession(key->get(), *certificate), IsOk());
+    in_use_ = [](const CertRecord&) {};
+    EXPECT_THAT(Apply(intermediate_, *csr), IsOk());
+}
+
+TEST_F(CertModuleTest, SaysThatTheNewIdentityIsInUseWhileTheOldOneIsStillThere) {
+    const auto old = Apply(intermediate_, *Module().CreateKey("unit-1", now_));
+    ASSERT_THAT(old, IsOk());
+    int told = 0;
+    in_use_ = [&](const CertRecord& record) {
+        ++told;
+        for (const auto& id : {old->object_id, record.object_id}) {
+            const auto key = hsm_->LoadKey(id);
+            const auto certificate = crypto::Certificate::FromDer(*hsm_->ReadCertificate(id));
+            ASSERT_THAT(key, IsOk());
+            EXPECT_THAT(ProvePossession(key->get(), *certificate), IsOk());
+        }
+    };
+    const auto current = Apply(intermediate_, *Module().CreateKey("unit-1", now_));
+    ASSERT_THAT(current, IsOk());
+    EXPECT_EQ(told, 1);
+    EXPECT_FALSE(hsm_->LoadKey(old->object_id).ok());
+    EXPECT_THAT(hsm_->LoadKey(current->object_id), IsOk());
 }
 
 TEST_F(CertModuleTest, ReportsSuccessWhenOnlyTheOldIdentityCouldNotBeRemoved) {
@@ -190,12 +231,12 @@ TEST_F(CertModuleTest, FinishesAnApplicationThatWasCutOffBeforeItsEnd) {
     const auto csr = Module().CreateKey("unit-1", now_);
     const crypto::Certificate leaf = intermediate_.IssueFor(*csr);
     ASSERT_THAT(hsm_->StoreCertificate(store_.Entries()->front().id, "iam", leaf.Der(), false), IsOk());
-    EXPECT_THAT(Module().ApplyCert({leaf, intermediate_.certificate()}, {root_.certificate()}, now_), IsOk());
+    EXPECT_THAT(Module().ApplyCert({leaf, intermediate_.certificate()}, {root_.certificate()}, now_, in_use_), IsOk());
 }
 
 TEST_F(CertModuleTest, MakesASelfSignedCertificateThatItsKeySignsFor) {
     config_.set_self_signed(true);
-    const auto record = Module().MakeSelfSigned("unit-1", now_);
+    const auto record = Module().MakeSelfSigned("unit-1", now_, in_use_);
     ASSERT_THAT(record, IsOk());
     const auto certificate = crypto::Certificate::FromDer(*hsm_->ReadCertificate(record->object_id));
     ASSERT_THAT(certificate, IsOk());

@@ -52,7 +52,7 @@ class ReconcileTest : public ::testing::Test {
         const auto csr = module_->CreateKey("unit-1", now_);
         ASSERT_THAT(csr, IsOk());
         ASSERT_THAT(module_->ApplyCert({intermediate_.IssueFor(*csr), intermediate_.certificate()},
-                                       {root_.certificate()}, now_),
+                                       {root_.certificate()}, now_, [](const CertRecord&) {}),
                     IsOk());
     }
 

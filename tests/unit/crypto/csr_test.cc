@@ -140,6 +140,32 @@ TEST(CreateCsr, RefusesAnAlternativeNameThatIsNone) {
     }
 }
 
+TEST(VerifiedUrisOfCsr, AreTheUrisAndNoOtherNames) {
+    const EvpPkeyPtr key(EVP_EC_gen("P-384"));
+    const auto csr = CreateCsr(key.get(), {"n", {}, {"host", "urn:a:1", "10.0.0.1", "https://b/c"}});
+    ASSERT_TRUE(csr.ok());
+    const auto uris = VerifiedUrisOfCsr(*csr);
+    ASSERT_TRUE(uris.ok()) << uris.status();
+    EXPECT_THAT(*uris, ElementsAre("urn:a:1", "https://b/c"));
+    EXPECT_THAT(*VerifiedUrisOfCsr(*CreateCsr(key.get(), {"n", {}, {}})), ElementsAre());
+}
+
+TEST(VerifiedUrisOfCsr, AreNoneOfARequestThatItsKeyDidNotSign) {
+    const EvpPkeyPtr key(EVP_EC_gen("P-384"));
+    const EvpPkeyPtr other(EVP_EC_gen("P-384"));
+    const X509ReqPtr request = Parse(*CreateCsr(key.get(), {"n", {}, {"urn:a:1"}}));
+    ASSERT_EQ(X509_REQ_set_pubkey(request.get(), other.get()), 1);
+    const BioPtr bio(BIO_new(BIO_s_mem()));
+    PEM_write_bio_X509_REQ(bio.get(), request.get());
+    const char* text = nullptr;
+    const long size = BIO_get_mem_data(bio.get(), &text);
+    const auto refused = VerifiedUrisOfCsr({text, static_cast<std::size_t>(size)});
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr("signature doesn't verify"));
+    EXPECT_FALSE(VerifiedUrisOfCsr("no request").ok());
+    EXPECT_FALSE(VerifiedUrisOfCsr(std::string(70'000, 'x')).ok());
+}
+
 TEST(CreateSelfSigned, IsAnEndEntityWithItsOwnSignatureAndARandomSerial) {
     const EvpPkeyPtr key(EVP_RSA_gen(2048));
     const absl::Time from = absl::FromUnixSeconds(1800000000);
