@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "common/crypto/fingerprint.h"
+#include "common/crypto/node_uri.h"
 #include "common/crypto/subject_names.h"
 #include "provhub/config/v1/config.pb.h"
 
@@ -59,9 +60,9 @@ std::vector<std::string> NodeIdsOf(const crypto::Certificate& certificate, const
         }
     };
     for (const std::string& name : crypto::UriNames(certificate)) {
-        absl::string_view node_id = name;
-        if (!identity.uri_prefix().empty() && absl::ConsumePrefix(&node_id, identity.uri_prefix())) {
-            add(node_id);
+        if (const auto node_id = crypto::NodeIdOfUri(identity.uri_prefix(), name);
+            node_id.has_value() && !identity.uri_prefix().empty()) {
+            add(*node_id);
         }
     }
     for (const auto& allowed : identity.allow()) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/node/certificate_messages.h"
 #include "common/runtime/version.h"
+#include "common/service/caller.h"
 #include "common/status/macros.h"
 #include "common/status/status.h"
 
@@ -18,6 +19,8 @@ using provhub::v1::ListCertificatesRequest;
 using provhub::v1::ListCertificatesResponse;
 
 constexpr std::size_t kMaxQuoted = 64;
+// As Caller::listener says it.
+constexpr char kPublicListener[] = "public";
 
 absl::Duration Uptime() {
     return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
@@ -52,10 +55,18 @@ grpc::ServerUnaryReactor* InspectionService::GetServerInfo(grpc::CallbackServerC
 grpc::ServerUnaryReactor* InspectionService::ListCertificates(grpc::CallbackServerContext* context,
                                                               const ListCertificatesRequest* request,
                                                               ListCertificatesResponse* response) {
-    if (!request->node_id().empty() && request->node_id() != facts_.node_id && forward_) {
+    const bool elsewhere = !request->node_id().empty() && request->node_id() != facts_.node_id && forward_;
+    // Whoever may come anonymously must not be able to keep the nodes busy.
+    const bool anybody = elsewhere && CallerOf(*context).listener == kPublicListener;
+    if (elsewhere && !anybody) {
         return forward_(context, *request, response);
     }
     auto* reactor = context->DefaultReactor();
+    if (anybody) {
+        reactor->Finish({grpc::StatusCode::PERMISSION_DENIED,
+                         "the certificates of another node are told on the protected listener alone"});
+        return reactor;
+    }
     scheduler_.Post([this, reactor, request, response] { reactor->Finish(status::ToGrpc(List(*request, *response))); });
     return reactor;
 }
