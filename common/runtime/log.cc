@@ -13,9 +13,15 @@
 #include <cerrno>
 #include <cstddef>
 #include <string>
+#include <utility>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "common/runtime/rate_limit.h"
 
 namespace provhub::runtime {
 namespace {
@@ -97,8 +103,47 @@ LogLevel FromGrpc(gpr_log_severity severity) {
     return LogLevel::kWarning;
 }
 
+constexpr Log kGrpcLog("grpc");
+constexpr double kGrpcErrorsAtOnce = 50;
+constexpr double kGrpcErrorsPerSecond = 2;
+
+// A client asked for a name that the certificate does not have, as one that goes by an IP address does: each handshake
+// of it.
+constexpr absl::string_view kOtherName = "No match found for server name";
+constexpr absl::string_view kHandshakeFailed = "Handshake failed";
+
+struct HandshakeFailures {
+    absl::Mutex mutex;
+    HandshakeFailureListener listener ABSL_GUARDED_BY(mutex);
+
+    static HandshakeFailures& Instance() {
+        static auto* const failures = new HandshakeFailures();
+        return *failures;
+    }
+};
+
+void WriteGrpcError(absl::string_view text) {
+    static auto* const limit = new RateLimit(kGrpcErrorsAtOnce, kGrpcErrorsPerSecond);
+    if (absl::StartsWith(text, kOtherName)) {
+        return kGrpcLog.Debug(text);
+    }
+    const auto untold = limit->Admit(absl::Now());
+    if (!untold) {
+        return;
+    }
+    const std::string message =
+        *untold == 0 ? std::string(text) : absl::StrCat(text, " (and ", *untold, " more errors before it)");
+    kGrpcLog.Warning(message);
+    if (absl::StartsWith(text, kHandshakeFailed)) {
+        HandshakeFailures& failures = HandshakeFailures::Instance();
+        absl::MutexLock lock(&failures.mutex);
+        if (failures.listener) {
+            failures.listener(message);
+        }
+    }
+}
+
 void WriteGrpcMessage(gpr_log_func_args* args) {
-    constexpr Log kGrpcLog("grpc");
     const auto text = absl::string_view(args->message);
     switch (FromGrpc(args->severity)) {
         case LogLevel::kTrace:
@@ -106,7 +151,7 @@ void WriteGrpcMessage(gpr_log_func_args* args) {
         case LogLevel::kDebug:
             return kGrpcLog.Debug(text);
         default:
-            return kGrpcLog.Warning(text);
+            return WriteGrpcError(text);
     }
 }
 
@@ -145,6 +190,12 @@ void Log::Write(LogLevel level, absl::string_view message) const {
         absl::StrAppend(&text, " ... (", cut, " bytes more)");
     }
     Poco::Logger::get(part_).log(Poco::Message(part_, text, ToPoco(level)));
+}
+
+void OnHandshakeFailure(HandshakeFailureListener listener) {
+    HandshakeFailures& failures = HandshakeFailures::Instance();
+    absl::MutexLock lock(&failures.mutex);
+    failures.listener = std::move(listener);
 }
 
 void StartLogging(LogLevel level) {

@@ -2,6 +2,8 @@
 #ifndef PROVHUB_COMMON_RUNTIME_LOG_H_
 #define PROVHUB_COMMON_RUNTIME_LOG_H_
 
+#include <functional>
+
 #include "absl/strings/string_view.h"
 
 namespace provhub::runtime {
@@ -30,10 +32,17 @@ class Log {
     const char* part_;
 };
 
+// What gRPC tells of a TLS handshake that a peer did not pass.
+using HandshakeFailureListener = std::function<void(absl::string_view message)>;
+
+// Told of failed handshakes from now on, on a thread of gRPC, as often as they are logged; nobody with an empty
+// `listener`. MUST NOT block. When this returns the listener before is not running any more.
+void OnHandshakeFailure(HandshakeFailureListener listener);
+
 // Sends every log line to standard error, "TIME LEVEL PART: MESSAGE" with the time in UTC, control characters escaped
 // and what is over 8 KiB cut off (a message may quote what a peer sent). Until this is called nothing is written.
-// gRPC's own lines come as part "grpc", its errors as warnings, its information as debug, its debug as trace. Thread:
-// main, before others are started.
+// gRPC's own lines come as part "grpc", its errors as warnings, of which peers can't bring about more than some per
+// second, its information as debug, its debug as trace. Thread: main, before others are started.
 void StartLogging(LogLevel level);
 
 }  // namespace provhub::runtime

@@ -24,6 +24,12 @@ constexpr int kKeepaliveTimeoutMs = 10'000;
 // Below the 10 seconds at which nodes ping, with room for timers that are early.
 constexpr int kMinPingIntervalMs = 5'000;
 constexpr int kHandshakeTimeoutMs = 10'000;
+// A connection without calls. Clients come back by themselves when they have something to ask.
+constexpr int kIdleTimeoutMs = 5 * 60 * 1000;
+// Of one connection: one client can't have the memory of all, and the load of a busy one fits.
+constexpr int kMaxStreamsPerConnection = 10'000;
+// What a call may bring in headers.
+constexpr int kMaxMetadataBytes = 16 * 1024;
 // Reflection is served by gRPC's synchronous API, which holds a thread for each client. Nothing else is.
 constexpr int kMaxSyncThreads = 4;
 
@@ -37,6 +43,9 @@ void ApplyArguments(grpc::ServerBuilder& builder) {
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kMinPingIntervalMs);
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleTimeoutMs);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
+    builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);

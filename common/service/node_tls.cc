@@ -59,9 +59,9 @@ absl::StatusOr<ListenerCredentials> NodeTls::NormalModeCredentials() {
     RETURN_IF_ERROR(no_anchors_);
     ListenerCredentials credentials;
     credentials.public_listener =
-        tls::IdentityServerCredentials(identity_, tls::ClientCertificate::kNotRequested, PublicCalls());
-    credentials.protected_listener =
-        tls::IdentityServerCredentials(identity_, tls::ClientCertificate::kRequested, ProtectedCalls(authorizer_));
+        tls::IdentityServerCredentials(identity_, anchors_, tls::ClientCertificate::kNotRequested, PublicCalls());
+    credentials.protected_listener = tls::IdentityServerCredentials(
+        identity_, anchors_, tls::ClientCertificate::kRequested, ProtectedCalls(authorizer_));
     return credentials;
 }
 

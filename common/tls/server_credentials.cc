@@ -28,8 +28,9 @@ absl::string_view MethodOf(const grpc_metadata* metadata, std::size_t size) {
 // What gRPC calls back. Lives as long as gRPC's credentials object, which outlives ours.
 class Callbacks {
  public:
-    Callbacks(std::shared_ptr<const IdentitySource> identity, std::shared_ptr<CallCheck> check)
-        : identity_(std::move(identity)), check_(std::move(check)) {}
+    Callbacks(std::shared_ptr<const IdentitySource> identity, std::shared_ptr<const TrustAnchors> anchors,
+              std::shared_ptr<CallCheck> check)
+        : identity_(std::move(identity)), anchors_(std::move(anchors)), check_(std::move(check)) {}
 
     static grpc_ssl_certificate_config_reload_status Fetch(void* self, grpc_ssl_server_certificate_config** config) {
         return static_cast<Callbacks*>(self)->Fetch(config);
@@ -50,21 +51,29 @@ class Callbacks {
         if (!current.ok()) {
             return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_FAIL;
         }
+        const auto anchors = anchors_->Current();
         absl::MutexLock lock(&mutex_);
-        if (fetched_ == *current) {
+        if (fetched_ == *current && fetched_anchors_ == anchors) {
             return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
         }
         fetched_ = *current;
+        fetched_anchors_ = anchors;
+        std::string anchors_pem;
+        for (const crypto::Certificate& anchor : anchors->certificates) {
+            anchors_pem += anchor.Pem();
+        }
         const grpc_ssl_pem_key_cert_pair pair{fetched_->key.c_str(), fetched_->chain_pem.c_str()};
-        *config = grpc_ssl_server_certificate_config_create(nullptr, &pair, 1);
+        *config = grpc_ssl_server_certificate_config_create(anchors_pem.c_str(), &pair, 1);
         return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
     }
 
     const std::shared_ptr<const IdentitySource> identity_;
+    const std::shared_ptr<const TrustAnchors> anchors_;
     const std::shared_ptr<CallCheck> check_;
     absl::Mutex mutex_;
     // What gRPC has been given last.
     std::shared_ptr<const Identity> fetched_ ABSL_GUARDED_BY(mutex_);
+    std::shared_ptr<const TrustAnchors::Set> fetched_anchors_ ABSL_GUARDED_BY(mutex_);
 };
 
 class WrappedCredentials final : public grpc::ServerCredentials {
@@ -87,9 +96,10 @@ class WrappedCredentials final : public grpc::ServerCredentials {
 }  // namespace
 
 std::shared_ptr<grpc::ServerCredentials> IdentityServerCredentials(std::shared_ptr<const IdentitySource> identity,
+                                                                   std::shared_ptr<const TrustAnchors> anchors,
                                                                    ClientCertificate client_certificate,
                                                                    std::shared_ptr<CallCheck> check) {
-    auto callbacks = std::make_unique<Callbacks>(std::move(identity), std::move(check));
+    auto callbacks = std::make_unique<Callbacks>(std::move(identity), std::move(anchors), std::move(check));
     const auto request = client_certificate == ClientCertificate::kRequested
                              ? GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_BUT_DONT_VERIFY
                              : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "common/tls/identity.h"
+#include "common/tls/trust_anchors.h"
 
 struct grpc_auth_context;
 
@@ -33,9 +34,11 @@ enum class ClientCertificate {
     kRequested,
 };
 
-// TLS with the identity that is current at the time of each handshake; streams that are open go on when it changes. Of
-// a new identity that can't be used, gRPC logs it and stays with the one before. For one listener.
+// TLS with the identity that is current at the time of each handshake; streams that are open go on when it changes. A
+// new identity that can't be used leaves the one before in use, which gRPC logs. Clients are told the names of
+// `anchors`, so that those who have several certificates can choose. For one listener.
 std::shared_ptr<grpc::ServerCredentials> IdentityServerCredentials(std::shared_ptr<const IdentitySource> identity,
+                                                                   std::shared_ptr<const TrustAnchors> anchors,
                                                                    ClientCertificate client_certificate,
                                                                    std::shared_ptr<CallCheck> check);
 
