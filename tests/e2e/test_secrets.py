@@ -68,10 +68,28 @@ def _files_with(unit, text):
     return found
 
 
+def _mapped_files_with(unit, texts):
+    """Files that the daemons have mapped and may write, that hold one of `texts`."""
+    found = []
+    for node in unit.nodes:
+        with open(f"/proc/{node.daemon.pid}/maps") as maps:
+            mapped = {fields[5].strip() for fields in (line.split(None, 5) for line in maps)
+                      if len(fields) == 6 and "w" in fields[1] and fields[5].startswith("/")}
+        for path in mapped:
+            try:
+                with open(path, "rb") as file:
+                    content = file.read()
+            except OSError:
+                continue
+            found += [path for text in texts if text.encode() in content]
+    return found
+
+
 def test_the_password_is_in_no_file_no_log_and_no_argv(make_unit, ca, password):
     unit = make_unit(secondaries=1, modules=FULL)
     for node in unit.nodes:
         node.arguments = ["--provisioning", "-v", "trace"]
+        node.config["auditLogPath"] = f"{node.directory}/audit.log"
         for name in ("startProvisioning", "diskEncryption", "finishProvisioning", "deprovision"):
             node.hook(name, "cat > /dev/null; sleep 0.1")
     unit.start()
@@ -87,6 +105,15 @@ def test_the_password_is_in_no_file_no_log_and_no_argv(make_unit, ca, password):
     assert len(watch.seen) > 2
     assert watch.found == []
     assert _files_with(unit, password) == []
+    pins = []
+    for node in unit.nodes:
+        with open(node.pin_path) as file:
+            pins.append(file.readline().rstrip("\n"))
+        # There is something to look through.
+        assert f"{node.directory}/audit.log" in node.files()
+    assert _mapped_files_with(unit, [password, *pins]) == []
+    for node, pin in zip(unit.nodes, pins):
+        assert _files_with(unit, pin) == [node.pin_path]
     for node in unit.nodes:
         unit.api.deprovision(node.id, password)
     unit.stop()

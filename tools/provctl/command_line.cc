@@ -71,6 +71,7 @@ class Parser {
         AddCerts();
         AddPauseAndResume();
         AddCa();
+        AddAudit();
         Add(app_, "version", "Versions of this program and of the server", version_);
     }
 
@@ -208,6 +209,15 @@ class Parser {
         sign->add_option("DIR", ca_sign_.directory, "The CA's directory")->required();
     }
 
+    void AddAudit() {
+        auto* audit = app_.add_subcommand("audit", "Audit logs, as files");
+        audit->require_subcommand(1);
+        audit->fallthrough();
+        auto* verify = Add(*audit, "verify", "Check that nobody changed an audit log", audit_verify_);
+        verify->add_option("FILE", audit_verify_.path, "The log; FILE.1 and so on, if there are any, go with it")
+            ->required();
+    }
+
     // What each option by itself can't tell. Empty: all is well.
     std::string Contradiction() const {
         const auto& connection = result_.connection;
@@ -247,6 +257,7 @@ class Parser {
     ResumeCommand resume_;
     CaInitCommand ca_init_;
     CaSignCommand ca_sign_;
+    AuditVerifyCommand audit_verify_;
     VersionCommand version_;
 };
 

@@ -76,10 +76,14 @@ struct CaSignCommand {
     std::string directory;
 };
 
+struct AuditVerifyCommand {
+    std::string path;
+};
+
 struct VersionCommand {};
 
 using Command = std::variant<NodesCommand, ProvisionCommand, DeprovisionCommand, CertsCommand, PauseCommand,
-                             ResumeCommand, CaInitCommand, CaSignCommand, VersionCommand>;
+                             ResumeCommand, CaInitCommand, CaSignCommand, AuditVerifyCommand, VersionCommand>;
 
 struct CommandLine {
     ConnectionOptions connection;

@@ -11,7 +11,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/audit/chain_scan.h"
 #include "common/status/macros.h"
+#include "tools/provctl/audit_report.h"
 #include "tools/provctl/certificate_authority.h"
 #include "tools/provctl/channel.h"
 #include "tools/provctl/console.h"
@@ -107,6 +109,12 @@ class Commands {
         ASSIGN_OR_RETURN(const std::string chain, ca.Sign(csr, absl::Now()));
         Write(Json() ? ValueJson("chain", chain) : chain);
         return kAllWell;
+    }
+
+    absl::StatusOr<int> operator()(const AuditVerifyCommand& command) {
+        ASSIGN_OR_RETURN(const audit::Verification verification, audit::Verify(command.path));
+        Print(AuditTable, AuditJson, verification);
+        return verification.broken.has_value() ? kFailed : kAllWell;
     }
 
     absl::StatusOr<int> operator()(const VersionCommand&) {

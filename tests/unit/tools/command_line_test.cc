@@ -53,6 +53,12 @@ TEST(CommandLine, TakesGlobalOptionsBeforeAndAfterTheCommand) {
     EXPECT_EQ(MustParse({"certs", "iam", "--timeout", "1m30s"}).connection.timeout, absl::Seconds(90));
 }
 
+TEST(CommandLine, TakesAnAuditLog) {
+    EXPECT_EQ(std::get<AuditVerifyCommand>(MustParse({"audit", "verify", "audit.log"}).command).path, "audit.log");
+    EXPECT_EQ(std::get<NothingToRun>(Parse({"audit", "verify"})).exit_status, 2);
+    EXPECT_EQ(std::get<NothingToRun>(Parse({"audit"})).exit_status, 2);
+}
+
 TEST(CommandLine, TakesWhatIsNotGivenFromTheEnvironment) {
     const Environment server("PROVHUB_SERVER", "main:1");
     const Environment plaintext("PROVHUB_PLAINTEXT", "1");
