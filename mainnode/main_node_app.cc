@@ -9,7 +9,6 @@
 #include "common/config/config.h"
 #include "common/runtime/log.h"
 #include "common/service/listener_credentials.h"
-#include "common/service/refusal_records.h"
 #include "common/status/macros.h"
 
 namespace provhub {
@@ -45,7 +44,7 @@ absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> MainNodeApp::Create(const co
         app->core_,
         node::NodeCore::Create(config, {.main_node = true, .provisioning_mode = provisioning_mode}, *app->scheduler_));
     ASSIGN_OR_RETURN(app->tls_, service::NodeTls::Create(config, provisioning_mode, *app->core_, *app->scheduler_));
-    service::RecordRefusals(*app->tls_, app->audit_log_.get(), app->core_->current_node().id());
+    app->refusals_.emplace(*app->tls_, app->audit_log_.get(), app->core_->current_node().id());
     ASSIGN_OR_RETURN(const auto credentials, service::ChooseListenerCredentials(config, provisioning_mode, *app->tls_));
     RETURN_IF_ERROR(service::PublishFingerprint(config, credentials));
     app->identity_ = std::make_shared<node::FileIdentity>(config);

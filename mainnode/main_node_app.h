@@ -3,6 +3,7 @@
 #define PROVHUB_MAINNODE_MAIN_NODE_APP_H_
 
 #include <memory>
+#include <optional>
 
 #include "absl/status/statusor.h"
 #include "common/audit/audit_log.h"
@@ -11,6 +12,7 @@
 #include "common/runtime/daemon.h"
 #include "common/runtime/scheduler.h"
 #include "common/service/node_tls.h"
+#include "common/service/refusal_records.h"
 #include "mainnode/main_node.h"
 #include "mainnode/subjects_watch.h"
 
@@ -33,6 +35,7 @@ class MainNodeApp final : public runtime::DaemonApp {
     std::unique_ptr<audit::AuditLog> audit_log_;
     std::unique_ptr<node::NodeCore> core_;
     std::unique_ptr<service::NodeTls> tls_;
+    std::optional<service::RefusalRecords> refusals_;
     std::shared_ptr<node::FileIdentity> identity_;
     std::shared_ptr<SubjectsWatch> subjects_watch_;
     std::unique_ptr<MainNode> main_node_;

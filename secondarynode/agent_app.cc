@@ -8,7 +8,6 @@
 #include "common/audit/configured_log.h"
 #include "common/config/config.h"
 #include "common/runtime/log.h"
-#include "common/service/refusal_records.h"
 #include "common/status/macros.h"
 #include "secondarynode/link/hub_channel.h"
 
@@ -33,7 +32,6 @@ absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> AgentApp::Create(const confi
     ASSIGN_OR_RETURN(auto core, node::NodeCore::Create(
                                     config, {.main_node = false, .provisioning_mode = provisioning_mode}, *scheduler));
     ASSIGN_OR_RETURN(auto tls, service::NodeTls::Create(config, provisioning_mode, *core, *scheduler));
-    service::RecordRefusals(*tls, audit_log.get(), core->current_node().id());
     ASSIGN_OR_RETURN(const auto credentials, service::ChooseListenerCredentials(config, provisioning_mode, *tls));
     RETURN_IF_ERROR(service::PublishFingerprint(config, credentials));
     std::unique_ptr<AgentApp> app(
@@ -49,6 +47,7 @@ AgentApp::AgentApp(std::unique_ptr<runtime::Scheduler> scheduler, std::unique_pt
       audit_log_(std::move(audit_log)),
       core_(std::move(core)),
       tls_(std::move(tls)),
+      refusals_(*tls_, audit_log_.get(), core_->current_node().id()),
       streams_(service::kMaxChangeStreams),
       services_(*core_, /*main_node=*/false, provisioning_mode, *scheduler_, streams_) {}
 

@@ -20,6 +20,7 @@
 #include "common/service/main_node_access.h"
 #include "common/service/node_services.h"
 #include "common/service/node_tls.h"
+#include "common/service/refusal_records.h"
 #include "secondarynode/link/hub_link.h"
 
 namespace provhub {
@@ -54,6 +55,7 @@ class AgentApp final : public runtime::DaemonApp {
     const std::unique_ptr<audit::AuditLog> audit_log_;
     const std::unique_ptr<node::NodeCore> core_;
     const std::unique_ptr<service::NodeTls> tls_;
+    const service::RefusalRecords refusals_;
     service::CallGate streams_;
     service::NodeServices services_;
     std::unique_ptr<service::Listener> public_;

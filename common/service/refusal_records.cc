@@ -1,16 +1,16 @@
 #include "common/service/refusal_records.h"
 
-#include <utility>
-
 #include "absl/strings/str_cat.h"
+#include "common/runtime/log.h"
 
 namespace provhub::service {
 
-void RecordRefusals(NodeTls& tls, audit::AuditLog* log, std::string node_id) {
+RefusalRecords::RefusalRecords(NodeTls& tls, audit::AuditLog* log, const std::string& node_id)
+    : recording_(log != nullptr) {
     if (log == nullptr) {
         return;
     }
-    tls.OnRefused([log, node_id = std::move(node_id)](const Refusal& refusal) {
+    tls.OnRefused([log, node_id](const Refusal& refusal) {
         const std::string others =
             refusal.untold == 0 ? "" : absl::StrCat(" (and ", refusal.untold, " more refused before it)");
         log->AppendEvent({.event = "refused",
@@ -20,6 +20,18 @@ void RecordRefusals(NodeTls& tls, audit::AuditLog* log, std::string node_id) {
                           .result = absl::StatusCodeToString(refusal.reason.code()),
                           .message = absl::StrCat(refusal.reason.message(), others)});
     });
+    runtime::OnHandshakeFailure([log, node_id](absl::string_view message) {
+        log->AppendEvent({.event = "refused",
+                          .node = node_id,
+                          .result = absl::StatusCodeToString(absl::StatusCode::kUnauthenticated),
+                          .message = std::string(message)});
+    });
+}
+
+RefusalRecords::~RefusalRecords() {
+    if (recording_) {
+        runtime::OnHandshakeFailure({});
+    }
 }
 
 }  // namespace provhub::service

@@ -1,4 +1,4 @@
-// Refused calls in the audit log.
+// Refused calls and handshakes in the audit log.
 #ifndef PROVHUB_COMMON_SERVICE_REFUSAL_RECORDS_H_
 #define PROVHUB_COMMON_SERVICE_REFUSAL_RECORDS_H_
 
@@ -9,9 +9,19 @@
 
 namespace provhub::service {
 
-// From now on each refusal that `tls` tells of leaves a record "refused" in `log`; nothing is done where that is null.
-// `log` MUST outlive `tls`. Before calls come.
-void RecordRefusals(NodeTls& tls, audit::AuditLog* log, std::string node_id);
+// While it lives, each refused call that a node's TLS tells of and each failed handshake that is logged leaves a record
+// "refused". One in a process at a time.
+class RefusalRecords {
+ public:
+    // Does nothing where `log` is null, which MUST outlive `tls` and this object otherwise. Before calls come.
+    RefusalRecords(NodeTls& tls, audit::AuditLog* log, const std::string& node_id);
+    ~RefusalRecords();
+    RefusalRecords(const RefusalRecords&) = delete;
+    RefusalRecords& operator=(const RefusalRecords&) = delete;
+
+ private:
+    const bool recording_;
+};
 
 }  // namespace provhub::service
 
