@@ -1,10 +1,14 @@
 #include "tools/provctl/certificate_authority.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/crypto/csr.h"
+#include "common/crypto/node_uri.h"
 #include "common/status/macros.h"
 #include "tools/provctl/shell_command.h"
 
@@ -45,6 +49,18 @@ class CommandAuthority final : public CertificateAuthority {
 };
 
 }  // namespace
+
+absl::Status CheckRequest(const SigningRequest& request) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> uris, crypto::VerifiedUrisOfCsr(request.csr));
+    for (const std::string& uri : uris) {
+        if (absl::StartsWith(uri, crypto::kNodeUriPrefix) &&
+            crypto::NodeIdOfUri(crypto::kNodeUriPrefix, uri) != request.node_id) {
+            return absl::PermissionDeniedError(absl::StrCat("the request of node '", request.node_id, "' names '", uri,
+                                                            "', another node: it was not signed"));
+        }
+    }
+    return absl::OkStatus();
+}
 
 std::unique_ptr<CertificateAuthority> CreateDevAuthority(DevCa ca) {
     return std::make_unique<DevAuthority>(std::move(ca));

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "tools/provctl/dev_ca.h"
@@ -17,6 +18,10 @@ struct SigningRequest {
     // PEM.
     std::string csr;
 };
+
+// To be asked before anybody signs. The signature of the request must verify with its own key; and where it names a
+// node (a URI with crypto::kNodeUriPrefix among its alternative names), that must be the node that was asked for it.
+absl::Status CheckRequest(const SigningRequest& request);
 
 // Thread-safe; may block.
 class CertificateAuthority {

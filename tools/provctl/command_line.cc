@@ -1,10 +1,13 @@
 #include "tools/provctl/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <optional>
 #include <sstream>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/crypto/fingerprint.h"
 
@@ -17,16 +20,22 @@ constexpr int kMaxParallel = 256;
 // Longer than the server's own limit for a forwarded call, so that its answer comes first.
 constexpr const char* kDefaultTimeout = "310s";
 constexpr const char* kDefaultWait = "30s";
+constexpr const char* kDefaultWithin = "30d";
 
 constexpr const char* kPasswordHelp =
     "File whose first line is the password; - is standard input. Without it the terminal is asked";
 
-// A duration such as 90s, 5m or 1m30s.
+// A duration such as 90s, 5m, 1m30s or, in whole days, 30d.
 absl::Duration ParseDuration(const std::string& text) {
     absl::Duration duration;
-    if (!absl::ParseDuration(text, &duration) || duration <= absl::ZeroDuration() ||
-        duration == absl::InfiniteDuration()) {
-        throw CLI::ValidationError(absl::StrCat("'", text, "' is not a duration such as 90s or 5m"));
+    std::uint32_t days = 0;
+    if (absl::EndsWith(text, "d") && absl::SimpleAtoi(text.substr(0, text.size() - 1), &days)) {
+        duration = days * absl::Hours(24);
+    } else if (!absl::ParseDuration(text, &duration)) {
+        duration = absl::ZeroDuration();
+    }
+    if (duration <= absl::ZeroDuration() || duration == absl::InfiniteDuration()) {
+        throw CLI::ValidationError(absl::StrCat("'", text, "' is not a duration such as 90s, 5m or 30d"));
     }
     return duration;
 }
@@ -37,6 +46,13 @@ std::string ParseFingerprint(const std::string& text) {
         throw CLI::ValidationError(std::string(fingerprint.status().message()));
     }
     return *std::move(fingerprint);
+}
+
+crypto::KeyAlgorithm ParseAlgorithm(const std::string& name) {
+    if (name != "ecc" && name != "rsa") {
+        throw CLI::ValidationError(absl::StrCat("--algorithm is ecc or rsa, not '", name, "'"));
+    }
+    return name == "rsa" ? crypto::KeyAlgorithm::kRsa2048 : crypto::KeyAlgorithm::kEcP384;
 }
 
 OutputFormat ParseFormat(const std::string& name) {
@@ -69,7 +85,9 @@ class Parser {
         AddProvision();
         AddDeprovision();
         AddCerts();
+        AddRenew();
         AddPauseAndResume();
+        AddCsr();
         AddCa();
         AddAudit();
         Add(app_, "version", "Versions of this program and of the server", version_);
@@ -123,9 +141,14 @@ class Parser {
         app_.add_option("--cert", connection.cert, "Client certificate with its chain, PEM")
             ->envname("PROVHUB_CERT")
             ->type_name("FILE");
-        app_.add_option("--key", connection.key, "Private key of the client certificate, PEM")
+        app_.add_option("--key", connection.key,
+                        "Private key of the client certificate: PEM, or pkcs11:token=..;object=..?pin-source=..")
             ->envname("PROVHUB_KEY")
-            ->type_name("FILE");
+            ->type_name("FILE|URI");
+        app_.add_option("--server-name", connection.server_name,
+                        "Name in the server's certificate, where that is not the host of --server")
+            ->envname("PROVHUB_SERVER_NAME")
+            ->type_name("NAME");
         AddDuration(app_, "--timeout", connection.timeout, kDefaultTimeout, "Limit for each call")
             ->envname("PROVHUB_TIMEOUT");
         app_.add_option_function<std::string>(
@@ -149,6 +172,18 @@ class Parser {
             ->capture_default_str();
     }
 
+    void AddAuthority(CLI::App& command, AuthorityOptions& options) {
+        command.add_option("--ca", options.ca_directory, "Sign with the development CA in this directory")
+            ->envname("PROVHUB_CA")
+            ->type_name("DIR");
+        command
+            .add_option("--ca-command", options.ca_command,
+                        "Sign with this shell command: CSR on standard input, chain on standard output, PEM; "
+                        "PROVHUB_NODE and PROVHUB_CERT_TYPE say for whom")
+            ->envname("PROVHUB_CA_COMMAND")
+            ->type_name("COMMAND");
+    }
+
     void AddProvision() {
         auto& options = provision_;
         auto* command = Add(app_, "provision", "Give nodes their keys and certificates", provision_);
@@ -157,15 +192,7 @@ class Parser {
         command->add_option("--password-file", options.password_file, kPasswordHelp)
             ->envname("PROVHUB_PASSWORD_FILE")
             ->type_name("FILE");
-        command->add_option("--ca", options.ca_directory, "Sign with the development CA in this directory")
-            ->envname("PROVHUB_CA")
-            ->type_name("DIR");
-        command
-            ->add_option("--ca-command", options.ca_command,
-                         "Sign with this shell command: CSR on standard input, chain on standard output, PEM; "
-                         "PROVHUB_NODE and PROVHUB_CERT_TYPE say for whom")
-            ->envname("PROVHUB_CA_COMMAND")
-            ->type_name("COMMAND");
+        AddAuthority(*command, options.authority);
         command->add_option("--subject", options.subject, "Common name of the certificates; default: the unit's ID")
             ->type_name("NAME");
         command->add_flag(
@@ -188,8 +215,53 @@ class Parser {
     }
 
     void AddCerts() {
-        auto* command = Add(app_, "certs", "Certificates of the node that --server reaches", certs_);
+        auto* command = Add(app_, "certs", "Certificates of the node that --server reaches, or of others", certs_);
         command->add_option("TYPE", certs_.types, "Certificate types; default: all");
+        command->add_option("--node", certs_.nodes, "Of these nodes, through the main node")
+            ->type_name("NODE")
+            ->allow_extra_args(false);
+        command->add_flag("--all", certs_.all, "Of every node of the unit");
+        command
+            ->add_option_function<std::string>(
+                "--expiring", [this](const std::string& text) { certs_.expiring = ParseDuration(text); },
+                "Only what is in use and expires within this time")
+            ->type_name("DURATION");
+        AddParallel(*command, certs_.parallel);
+    }
+
+    void AddRenew() {
+        auto* command = Add(app_, "renew", "Renew certificates that expire soon", renew_);
+        command->add_option("NODE", renew_.nodes, "Node IDs");
+        command->add_flag("--all", renew_.all, "Every provisioned node of the unit");
+        command->add_option("--type", renew_.types, "Certificate types; default: all")
+            ->type_name("TYPE")
+            ->allow_extra_args(false);
+        AddDuration(*command, "--within", renew_.within, kDefaultWithin, "What expires within this time is renewed");
+        command->add_option("--password-file", renew_.password_file, kPasswordHelp)
+            ->envname("PROVHUB_PASSWORD_FILE")
+            ->type_name("FILE");
+        AddAuthority(*command, renew_.authority);
+        command
+            ->add_option("--subject", renew_.subject, "Common name; default: that of the certificate that is renewed")
+            ->type_name("NAME");
+        AddParallel(*command, renew_.parallel);
+    }
+
+    void AddCsr() {
+        auto* command = Add(app_, "csr", "Print a certificate signing request for a client certificate", csr_);
+        command->add_option("--new-key", csr_.new_key, "Make the key first: in this file, or in a token (pkcs11: URI)")
+            ->type_name("FILE|URI");
+        command
+            ->add_option_function<std::string>(
+                "--algorithm", [this](const std::string& name) { csr_.algorithm = ParseAlgorithm(name); },
+                "Of the new key")
+            ->type_name("ecc|rsa")
+            ->default_str("ecc");
+        command->add_option("--subject", csr_.subject, "Common name")->type_name("NAME")->required();
+        command->add_flag("--operator", csr_.operator_role, "Ask for the role of an operator, who may provision");
+        command->add_option("--san", csr_.alternative_names, "Alternative names: DNS names, IP addresses, URIs")
+            ->type_name("NAME")
+            ->allow_extra_args(false);
     }
 
     void AddPauseAndResume() {
@@ -221,6 +293,10 @@ class Parser {
     // What each option by itself can't tell. Empty: all is well.
     std::string Contradiction() const {
         const auto& connection = result_.connection;
+        if (const auto* csr = std::get_if<CsrCommand>(&result_.command)) {
+            return csr->new_key.empty() && connection.key.empty() ? "csr: --key names the key, or --new-key makes one"
+                                                                  : "";
+        }
         if (connection.plaintext &&
             !(connection.ca_cert.empty() && connection.cert.empty() && connection.key.empty())) {
             return "--plaintext goes with none of --ca-cert, --cert and --key";
@@ -234,15 +310,28 @@ class Parser {
         if (connection.cert.empty() != connection.key.empty()) {
             return "--cert and --key go together";
         }
-        const auto* provision = std::get_if<ProvisionCommand>(&result_.command);
-        if (provision == nullptr) {
-            return {};
+        if (!connection.server_name.empty() && connection.ca_cert.empty()) {
+            return "--server-name needs --ca-cert: without it the name is not looked at";
         }
-        if (provision->all == !provision->nodes.empty()) {
-            return "provision: name the nodes, or use --all";
+        if (const auto* certs = std::get_if<CertsCommand>(&result_.command)) {
+            return certs->all && !certs->nodes.empty() ? "certs: --node and --all don't go together" : "";
         }
-        if (provision->ca_directory.empty() == provision->ca_command.empty()) {
-            return "provision: one of --ca and --ca-command says who signs";
+        if (const auto* provision = std::get_if<ProvisionCommand>(&result_.command)) {
+            return ContradictionOf("provision", *provision);
+        }
+        if (const auto* renew = std::get_if<RenewCommand>(&result_.command)) {
+            return ContradictionOf("renew", *renew);
+        }
+        return {};
+    }
+
+    template <typename Options>
+    static std::string ContradictionOf(const std::string& command, const Options& options) {
+        if (options.all == !options.nodes.empty()) {
+            return absl::StrCat(command, ": name the nodes, or use --all");
+        }
+        if (options.authority.ca_directory.empty() == options.authority.ca_command.empty()) {
+            return absl::StrCat(command, ": one of --ca and --ca-command says who signs");
         }
         return {};
     }
@@ -253,6 +342,8 @@ class Parser {
     ProvisionCommand provision_;
     DeprovisionCommand deprovision_;
     CertsCommand certs_;
+    RenewCommand renew_;
+    CsrCommand csr_;
     PauseCommand pause_;
     ResumeCommand resume_;
     CaInitCommand ca_init_;

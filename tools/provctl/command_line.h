@@ -2,11 +2,13 @@
 #ifndef PROVHUB_TOOLS_PROVCTL_COMMAND_LINE_H_
 #define PROVHUB_TOOLS_PROVCTL_COMMAND_LINE_H_
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/crypto/key_algorithm.h"
 
 namespace provhub::provctl {
 
@@ -21,7 +23,10 @@ struct ConnectionOptions {
     // PEM files, empty where not given.
     std::string ca_cert;
     std::string cert;
+    // A PEM file or the pkcs11: URI of a key in a token.
     std::string key;
+    // The name in the server's certificate; empty: the host of `server`.
+    std::string server_name;
     // Of each call.
     absl::Duration timeout;
 };
@@ -30,15 +35,19 @@ struct NodesCommand {
     bool watch = false;
 };
 
+// Who signs: one of the two.
+struct AuthorityOptions {
+    std::string ca_directory;
+    std::string ca_command;
+};
+
 struct ProvisionCommand {
     // Empty with `all`.
     std::vector<std::string> nodes;
     bool all = false;
     // "-" is standard input; empty: ask on the terminal.
     std::string password_file;
-    // One of the two.
-    std::string ca_directory;
-    std::string ca_command;
+    AuthorityOptions authority;
     // Common name of the certificates; empty: the server fills in the unit's system ID.
     std::string subject;
     // Deprovision first what has been begun or done before.
@@ -58,6 +67,37 @@ struct DeprovisionCommand {
 struct CertsCommand {
     // Empty: all.
     std::vector<std::string> types;
+    // Without these two: the node that serves.
+    std::vector<std::string> nodes;
+    bool all = false;
+    // Only what is in use and expires within this time.
+    std::optional<absl::Duration> expiring;
+    int parallel = 1;
+};
+
+struct RenewCommand {
+    // Empty with `all`.
+    std::vector<std::string> nodes;
+    bool all = false;
+    // Empty: all.
+    std::vector<std::string> types;
+    // What expires within this time is renewed.
+    absl::Duration within;
+    std::string password_file;
+    AuthorityOptions authority;
+    // Common name; empty: that of the certificate that is renewed.
+    std::string subject;
+    int parallel = 1;
+};
+
+struct CsrCommand {
+    // Where a key is to be made: a file, or the pkcs11: URI of one; empty: the key of the connection's options.
+    std::string new_key;
+    crypto::KeyAlgorithm algorithm = crypto::KeyAlgorithm::kEcP384;
+    std::string subject;
+    // Asks for the role of an operator.
+    bool operator_role = false;
+    std::vector<std::string> alternative_names;
 };
 
 struct PauseCommand {
@@ -82,8 +122,9 @@ struct AuditVerifyCommand {
 
 struct VersionCommand {};
 
-using Command = std::variant<NodesCommand, ProvisionCommand, DeprovisionCommand, CertsCommand, PauseCommand,
-                             ResumeCommand, CaInitCommand, CaSignCommand, AuditVerifyCommand, VersionCommand>;
+using Command =
+    std::variant<NodesCommand, ProvisionCommand, DeprovisionCommand, CertsCommand, RenewCommand, PauseCommand,
+                 ResumeCommand, CsrCommand, CaInitCommand, CaSignCommand, AuditVerifyCommand, VersionCommand>;
 
 struct CommandLine {
     ConnectionOptions connection;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <istream>
+#include <iterator>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -17,7 +18,9 @@
 #include "tools/provctl/certificate_authority.h"
 #include "tools/provctl/channel.h"
 #include "tools/provctl/console.h"
+#include "tools/provctl/csr_command.h"
 #include "tools/provctl/dev_ca.h"
+#include "tools/provctl/expiry.h"
 #include "tools/provctl/node_selection.h"
 #include "tools/provctl/node_work.h"
 #include "tools/provctl/password.h"
@@ -49,7 +52,7 @@ class Commands {
     }
 
     absl::StatusOr<int> operator()(const ProvisionCommand& command) {
-        ASSIGN_OR_RETURN(const auto ca, OpenAuthority(command));
+        ASSIGN_OR_RETURN(const auto ca, OpenAuthority(command.authority));
         ASSIGN_OR_RETURN(UnitClient client, Connect());
         ASSIGN_OR_RETURN(const auto nodes, SelectNodes(client, command, console_));
         ASSIGN_OR_RETURN(const crypto::Secret password, GetPassword(command.password_file, true));
@@ -89,8 +92,34 @@ class Commands {
 
     absl::StatusOr<int> operator()(const CertsCommand& command) {
         ASSIGN_OR_RETURN(UnitClient client, Connect());
-        ASSIGN_OR_RETURN(const auto certificates, client.ListCertificates(command.types));
+        if (command.all || !command.nodes.empty()) {
+            return CertsOfNodes(client, command);
+        }
+        ASSIGN_OR_RETURN(auto certificates, client.ListCertificates(command.types));
+        if (command.expiring.has_value()) {
+            certificates = ExpiringWithin(certificates, absl::Now() + *command.expiring);
+        }
         return Print(CertificatesTable, CertificatesJson, certificates);
+    }
+
+    absl::StatusOr<int> operator()(const RenewCommand& command) {
+        ASSIGN_OR_RETURN(const auto ca, OpenAuthority(command.authority));
+        ASSIGN_OR_RETURN(UnitClient client, Connect());
+        ASSIGN_OR_RETURN(const auto nodes, SelectProvisionedNodes(client, command.nodes, command.all, console_));
+        ASSIGN_OR_RETURN(const crypto::Secret password, GetPassword(command.password_file, false));
+        const RenewalOptions options{.types = command.types, .within = command.within, .subject = command.subject};
+        const auto results = ForEachNode(nodes.size(), command.parallel, [&](std::size_t i) {
+            return nodes[i].verdict.has_value()
+                       ? *nodes[i].verdict
+                       : Renew(client, *ca, password, options, nodes[i].node.info.node_id(), console_);
+        });
+        return Conclude(results, "renewed");
+    }
+
+    absl::StatusOr<int> operator()(const CsrCommand& command) {
+        ASSIGN_OR_RETURN(const std::string csr, MakeCsr(command, command_line_.connection.key, console_));
+        Write(Json() ? ValueJson("csr", csr) : csr);
+        return kAllWell;
     }
 
     absl::StatusOr<int> operator()(const CaInitCommand& command) {
@@ -119,11 +148,12 @@ class Commands {
 
     absl::StatusOr<int> operator()(const VersionCommand&) {
         ASSIGN_OR_RETURN(UnitClient client, Connect());
-        const auto server = client.GetVersion();
+        auto server = client.GetVersion();
         if (!server.ok() && !Json()) {
             Write(absl::StrCat("provctl  ", kVersion));
         }
         RETURN_IF_ERROR(server.status());
+        server->fingerprint = connection_.seen->fingerprint();
         Write(Json() ? VersionJson(kVersion, *server) : VersionTable(kVersion, *server));
         return kAllWell;
     }
@@ -159,17 +189,42 @@ class Commands {
         return failed ? kFailed : kAllWell;
     }
 
-    absl::StatusOr<UnitClient> Connect() {
-        const ConnectionOptions& connection = command_line_.connection;
-        ASSIGN_OR_RETURN(auto channel, CreateChannel(connection));
-        return UnitClient(std::move(channel), connection.server, connection.timeout);
+    absl::StatusOr<int> CertsOfNodes(UnitClient& client, const CertsCommand& command) {
+        std::vector<std::string> ids = Distinct(command.nodes);
+        if (command.all) {
+            ASSIGN_OR_RETURN(const auto nodes, client.ListNodes());
+            std::ranges::transform(nodes, std::back_inserter(ids),
+                                   [](const auto& node) { return node.info.node_id(); });
+        }
+        std::vector<NodeCertificates> results(ids.size());
+        ForEachIndex(ids.size(), command.parallel, [&](std::size_t i) {
+            results[i].node_id = ids[i];
+            auto certificates = client.ListCertificates(command.types, ids[i]);
+            if (!certificates.ok()) {
+                results[i].error = certificates.status();
+                console_.Say(absl::StrCat(ids[i], ": ", certificates.status().message()));
+                return;
+            }
+            results[i].certificates = command.expiring.has_value()
+                                          ? ExpiringWithin(*certificates, absl::Now() + *command.expiring)
+                                          : *std::move(certificates);
+        });
+        Print(NodeCertificatesTable, NodeCertificatesJson, results);
+        const bool failed = std::ranges::any_of(results, [](const NodeCertificates& node) { return !node.error.ok(); });
+        return failed ? kFailed : kAllWell;
     }
 
-    absl::StatusOr<std::unique_ptr<CertificateAuthority>> OpenAuthority(const ProvisionCommand& command) {
-        if (command.ca_directory.empty()) {
-            return CreateCommandAuthority(command.ca_command, command_line_.connection.timeout);
+    absl::StatusOr<UnitClient> Connect() {
+        const ConnectionOptions& options = command_line_.connection;
+        ASSIGN_OR_RETURN(connection_, provctl::Connect(options));
+        return UnitClient(connection_.channel, options.server, options.timeout);
+    }
+
+    absl::StatusOr<std::unique_ptr<CertificateAuthority>> OpenAuthority(const AuthorityOptions& options) {
+        if (options.ca_directory.empty()) {
+            return CreateCommandAuthority(options.ca_command, command_line_.connection.timeout);
         }
-        ASSIGN_OR_RETURN(DevCa ca, DevCa::Open(command.ca_directory, absl::Now()));
+        ASSIGN_OR_RETURN(DevCa ca, DevCa::Open(options.ca_directory, absl::Now()));
         return CreateDevAuthority(std::move(ca));
     }
 
@@ -182,6 +237,8 @@ class Commands {
     const CommandLine& command_line_;
     const Streams streams_;
     Console console_;
+    // Of the command; outlives the client that uses it.
+    Connection connection_;
     // Whether it is the way in which the program was called that is wrong.
     bool usage_error_ = false;
     bool result_written_ = false;

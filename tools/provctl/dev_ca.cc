@@ -1,7 +1,6 @@
 #include "tools/provctl/dev_ca.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -13,11 +12,11 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/crypto/random.h"
-#include "common/crypto/secret.h"
 #include "common/runtime/atomic_file.h"
 #include "common/status/macros.h"
 #include "common/status/status.h"
 #include "tools/provctl/issue_certificate.h"
+#include "tools/provctl/pem_key.h"
 
 namespace provhub::provctl {
 namespace {
@@ -33,7 +32,6 @@ constexpr const char* kChainPem = "chain.pem";
 constexpr std::array kFiles = {kRootPem, kRootKey, kIntermediatePem, kIntermediateKey, kChainPem};
 
 constexpr mode_t kPublic = 0644;
-constexpr mode_t kPrivate = 0600;
 constexpr std::size_t kMaxFileBytes = std::size_t{64} * 1024;
 constexpr std::size_t kNameBytes = 4;
 
@@ -46,37 +44,6 @@ constexpr absl::Duration kClockSkew = absl::Minutes(5);
 
 std::string PathOf(const std::string& directory, const char* file) {
     return absl::StrCat(directory, "/", file);
-}
-
-absl::StatusOr<crypto::EvpPkeyPtr> GenerateKey() {
-    crypto::EvpPkeyPtr key(EVP_EC_gen("P-384"));
-    if (key == nullptr) {
-        return OpenSslError(absl::StatusCode::kInternal, "can't generate a key");
-    }
-    return key;
-}
-
-absl::Status WriteKey(const std::string& path, EVP_PKEY* key) {
-    const crypto::BioPtr bio(BIO_new(BIO_s_mem()));
-    if (PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
-        return OpenSslError(absl::StatusCode::kInternal, "can't encode the key");
-    }
-    char* data = nullptr;
-    const long size = BIO_get_mem_data(bio.get(), &data);
-    return runtime::WriteFileAtomically(path, absl::string_view(data, static_cast<std::size_t>(size)), kPrivate);
-}
-
-absl::StatusOr<crypto::EvpPkeyPtr> ReadKey(const std::string& path) {
-    ASSIGN_OR_RETURN(std::string text, runtime::ReadSmallFile(path, kMaxFileBytes));
-    const crypto::Secret pem = crypto::Secret::TakeFrom(text);
-    const crypto::BioPtr bio(BIO_new_mem_buf(pem.Reveal().data(), static_cast<int>(pem.size())));
-    // Without the callback OpenSSL would ask on the terminal for the passphrase of an encrypted key.
-    const auto no_passphrase = [](char*, int, int, void*) { return -1; };
-    crypto::EvpPkeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
-    if (key == nullptr) {
-        return OpenSslError(absl::StatusCode::kFailedPrecondition, absl::StrCat(path, ": not a private key in PEM"));
-    }
-    return key;
 }
 
 absl::StatusOr<Certificate> ReadCertificate(const std::string& path) {
@@ -110,8 +77,8 @@ DevCa::DevCa(Certificate root, Certificate intermediate, crypto::EvpPkeyPtr key)
 
 absl::Status DevCa::Create(const std::string& directory, absl::Time now) {
     RETURN_IF_ERROR(CheckUnused(directory));
-    ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr root_key, GenerateKey());
-    ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr intermediate_key, GenerateKey());
+    ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr root_key, GeneratePemKey(crypto::KeyAlgorithm::kEcP384));
+    ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr intermediate_key, GeneratePemKey(crypto::KeyAlgorithm::kEcP384));
     // Two CAs of one name would confuse those who look for an issuer by name.
     const std::string tag = absl::BytesToHexString(crypto::RandomBytes(kNameBytes));
     const absl::Time not_before = now - kClockSkew;
@@ -123,8 +90,8 @@ absl::Status DevCa::Create(const std::string& directory, absl::Time now) {
                                        {.not_before = not_before, .not_after = now + kIntermediateLifetime}));
 
     RETURN_IF_ERROR(runtime::WriteFileAtomically(PathOf(directory, kRootPem), root.Pem(), kPublic));
-    RETURN_IF_ERROR(WriteKey(PathOf(directory, kRootKey), root_key.get()));
-    RETURN_IF_ERROR(WriteKey(PathOf(directory, kIntermediateKey), intermediate_key.get()));
+    RETURN_IF_ERROR(WritePemKey(PathOf(directory, kRootKey), root_key.get()));
+    RETURN_IF_ERROR(WritePemKey(PathOf(directory, kIntermediateKey), intermediate_key.get()));
     RETURN_IF_ERROR(runtime::WriteFileAtomically(PathOf(directory, kChainPem),
                                                  absl::StrCat(intermediate.Pem(), root.Pem()), kPublic));
     return runtime::WriteFileAtomically(PathOf(directory, kIntermediatePem), intermediate.Pem(), kPublic);
@@ -133,7 +100,7 @@ absl::Status DevCa::Create(const std::string& directory, absl::Time now) {
 absl::StatusOr<DevCa> DevCa::Open(const std::string& directory, absl::Time now) {
     ASSIGN_OR_RETURN(Certificate root, ReadCertificate(PathOf(directory, kRootPem)));
     ASSIGN_OR_RETURN(Certificate intermediate, ReadCertificate(PathOf(directory, kIntermediatePem)));
-    ASSIGN_OR_RETURN(crypto::EvpPkeyPtr key, ReadKey(PathOf(directory, kIntermediateKey)));
+    ASSIGN_OR_RETURN(crypto::EvpPkeyPtr key, ReadPemKey(PathOf(directory, kIntermediateKey)));
     if (X509_check_private_key(intermediate.get(), key.get()) != 1) {
         ERR_clear_error();
         return absl::FailedPreconditionError(

@@ -65,19 +65,35 @@ std::string IdsOf(const std::vector<UnitNode>& nodes) {
                          [](std::string* out, const UnitNode& node) { absl::StrAppend(out, node.info.node_id()); });
 }
 
-SelectedNode SelectByName(const std::vector<UnitNode>& nodes, const std::string& name, bool restart) {
+SelectedNode FindByName(const std::vector<UnitNode>& nodes, const std::string& name) {
     const auto node = std::ranges::find_if(nodes, [&](const UnitNode& n) { return n.info.node_id() == name; });
     if (node == nodes.end()) {
         const auto error =
             absl::NotFoundError(absl::StrCat("the unit has no node '", name, "'; its nodes are ", IdsOf(nodes)));
         return {.node = {}, .verdict = Verdict(name, Outcome::kFailed, error, {})};
     }
-    if (IsProvisioned(*node) && !restart) {
+    return {.node = *node, .verdict = std::nullopt};
+}
+
+SelectedNode SelectByName(const std::vector<UnitNode>& nodes, const std::string& name, bool restart) {
+    SelectedNode selected = FindByName(nodes, name);
+    if (!selected.verdict.has_value() && IsProvisioned(selected.node) && !restart) {
         const auto error = absl::FailedPreconditionError(
             "the node is provisioned already; --restart erases its keys and provisions it anew");
-        return {.node = *node, .verdict = Verdict(name, Outcome::kFailed, error, {})};
+        selected.verdict = Verdict(name, Outcome::kFailed, error, {});
     }
-    return {.node = *node, .verdict = std::nullopt};
+    return selected;
+}
+
+// Says what becomes of the nodes that are not worked on.
+void SayVerdicts(const std::vector<SelectedNode>& selected, Console& console) {
+    for (const SelectedNode& entry : selected) {
+        if (entry.verdict.has_value()) {
+            console.Say(absl::StrCat(entry.verdict->node_id, ": ",
+                                     entry.verdict->error.ok() ? absl::StrCat(entry.verdict->note, ": skipped")
+                                                               : std::string(entry.verdict->error.message())));
+        }
+    }
 }
 
 }  // namespace
@@ -97,16 +113,33 @@ absl::StatusOr<std::vector<SelectedNode>> SelectNodes(UnitClient& client, const 
             entry.verdict = Verdict(node.info.node_id(), Outcome::kSkipped, absl::OkStatus(), "provisioned already");
         }
     }
-    for (const SelectedNode& entry : selected) {
-        if (entry.verdict.has_value()) {
-            console.Say(absl::StrCat(entry.verdict->node_id, ": ",
-                                     entry.verdict->error.ok() ? absl::string_view("provisioned already: skipped")
-                                                               : entry.verdict->error.message()));
-        }
-    }
+    SayVerdicts(selected, console);
     if (selected.empty()) {
         return absl::FailedPreconditionError("the server knows of no node");
     }
+    return selected;
+}
+
+absl::StatusOr<std::vector<SelectedNode>> SelectProvisionedNodes(UnitClient& client,
+                                                                 const std::vector<std::string>& names, bool all,
+                                                                 Console& console) {
+    ASSIGN_OR_RETURN(const std::vector<UnitNode> nodes, client.ListNodes());
+    std::vector<SelectedNode> selected;
+    for (const std::string& name : Distinct(names)) {
+        selected.push_back(FindByName(nodes, name));
+    }
+    for (const UnitNode& node : all ? nodes : std::vector<UnitNode>()) {
+        selected.push_back({.node = node, .verdict = std::nullopt});
+    }
+    for (SelectedNode& entry : selected) {
+        if (!entry.verdict.has_value() && !IsProvisioned(entry.node)) {
+            const std::string why = absl::StrCat("the node is ", entry.node.info.state());
+            entry.verdict = all ? Verdict(entry.node.info.node_id(), Outcome::kSkipped, absl::OkStatus(), why)
+                                : Verdict(entry.node.info.node_id(), Outcome::kFailed,
+                                          absl::FailedPreconditionError(absl::StrCat(why, ", not provisioned")), {});
+        }
+    }
+    SayVerdicts(selected, console);
     return selected;
 }
 

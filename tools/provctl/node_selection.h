@@ -28,6 +28,12 @@ struct SelectedNode {
 absl::StatusOr<std::vector<SelectedNode>> SelectNodes(UnitClient& client, const ProvisionCommand& command,
                                                       Console& console);
 
+// The provisioned nodes that a command for them is for. Of all the nodes, those that are not provisioned are skipped;
+// by name, that is an error, as a name that the unit doesn't know is. Errors: those of the call.
+absl::StatusOr<std::vector<SelectedNode>> SelectProvisionedNodes(UnitClient& client,
+                                                                 const std::vector<std::string>& names, bool all,
+                                                                 Console& console);
+
 // Without repetitions, in order.
 std::vector<std::string> Distinct(const std::vector<std::string>& names);
 

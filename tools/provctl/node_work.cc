@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "common/status/macros.h"
 #include "common/status/status.h"
+#include "tools/provctl/expiry.h"
 
 namespace provhub::provctl {
 namespace {
@@ -35,6 +36,12 @@ class Steps {
             Say(absl::StrCat(step, ": failed, ", took, ": ", status.message()));
         }
         return outcome;
+    }
+
+    void Skip(const std::string& why) {
+        result_.outcome = Outcome::kSkipped;
+        result_.note = why;
+        Say(why);
     }
 
     void SetFailedStep(const std::string& step) { result_.failed_step = step; }
@@ -68,11 +75,48 @@ class Steps {
     NodeResult result_;
 };
 
+// CreateKey, the CA's signature and ApplyCert.
+class Certification {
+ public:
+    Certification(UnitClient& client, CertificateAuthority& ca, const crypto::Secret& password, Steps& steps)
+        : client_(client), ca_(ca), password_(password), steps_(steps) {}
+
+    // The CSR.
+    absl::StatusOr<std::string> CreateKey(const std::string& type, const std::string& subject) {
+        return steps_.Run(absl::StrCat("CreateKey ", type),
+                          [&] { return client_.CreateKey(steps_.node_id(), type, subject, password_); });
+    }
+
+    absl::Status Certify(const std::string& type, std::string csr) {
+        const SigningRequest request{.node_id = steps_.node_id(), .cert_type = type, .csr = std::move(csr)};
+        ASSIGN_OR_RETURN(const std::string chain,
+                         steps_.Run(absl::StrCat("Sign ", type), [&]() -> absl::StatusOr<std::string> {
+                             RETURN_IF_ERROR(CheckRequest(request));
+                             return ca_.Sign(request);
+                         }));
+        ASSIGN_OR_RETURN(auto certificate, steps_.Run(absl::StrCat("ApplyCert ", type),
+                                                      [&] { return client_.ApplyCert(request.node_id, type, chain); }));
+        certificate.set_type(type);
+        steps_.Add(std::move(certificate));
+        return absl::OkStatus();
+    }
+
+ private:
+    UnitClient& client_;
+    CertificateAuthority& ca_;
+    const crypto::Secret& password_;
+    Steps& steps_;
+};
+
 class Enrolment {
  public:
     Enrolment(UnitClient& client, CertificateAuthority& ca, const crypto::Secret& password,
               const EnrolmentOptions& options, Steps& steps)
-        : client_(client), ca_(ca), password_(password), options_(options), steps_(steps) {}
+        : client_(client),
+          password_(password),
+          options_(options),
+          steps_(steps),
+          certification_(client, ca, password, steps) {}
 
     absl::Status Run(const std::string& state) {
         if (options_.restart && state != kUnprovisioned) {
@@ -110,32 +154,31 @@ class Enrolment {
     }
 
     absl::Status Enrol(const std::string& type) {
-        const std::string& node_id = steps_.node_id();
-        auto csr = steps_.Run(absl::StrCat("CreateKey ", type),
-                              [&] { return client_.CreateKey(node_id, type, options_.subject, password_); });
+        auto csr = certification_.CreateKey(type, options_.subject);
         if (absl::IsFailedPrecondition(csr.status()) && !refused_start_.ok()) {
             // It was not the enrolment that had begun before.
             steps_.SetFailedStep("StartProvisioning");
             return refused_start_;
         }
         RETURN_IF_ERROR(csr.status());
-        ASSIGN_OR_RETURN(const std::string chain, steps_.Run(absl::StrCat("Sign ", type), [&] {
-            return ca_.Sign({.node_id = node_id, .cert_type = type, .csr = *csr});
-        }));
-        ASSIGN_OR_RETURN(auto certificate, steps_.Run(absl::StrCat("ApplyCert ", type),
-                                                      [&] { return client_.ApplyCert(node_id, type, chain); }));
-        certificate.set_type(type);
-        steps_.Add(std::move(certificate));
-        return absl::OkStatus();
+        return certification_.Certify(type, *std::move(csr));
     }
 
     UnitClient& client_;
-    CertificateAuthority& ca_;
     const crypto::Secret& password_;
     const EnrolmentOptions& options_;
     Steps& steps_;
+    Certification certification_;
     absl::Status refused_start_;
 };
+
+// What of a node expires within `options.within` and can be renewed.
+std::vector<provhub::v1::Certificate> DueCertificates(const std::vector<provhub::v1::Certificate>& certificates,
+                                                      const RenewalOptions& options, absl::Time now) {
+    auto due = ExpiringWithin(certificates, now + options.within);
+    std::erase_if(due, [](const provhub::v1::Certificate& certificate) { return certificate.self_signed(); });
+    return due;
+}
 
 }  // namespace
 
@@ -143,6 +186,30 @@ NodeResult Provision(UnitClient& client, CertificateAuthority& ca, const crypto:
                      const EnrolmentOptions& options, const UnitNode& node, Console& console) {
     Steps steps(node.info.node_id(), console);
     const absl::Status status = Enrolment(client, ca, password, options, steps).Run(node.info.state());
+    return std::move(steps).Finish(status);
+}
+
+NodeResult Renew(UnitClient& client, CertificateAuthority& ca, const crypto::Secret& password,
+                 const RenewalOptions& options, const std::string& node_id, Console& console) {
+    Steps steps(node_id, console);
+    const auto work = [&]() -> absl::Status {
+        ASSIGN_OR_RETURN(const auto certificates, steps.Run("ListCertificates", [&] {
+            return client.ListCertificates(options.types, node_id);
+        }));
+        const auto due = DueCertificates(certificates, options, absl::Now());
+        if (due.empty()) {
+            steps.Skip("nothing expires in that time");
+        }
+        Certification certification(client, ca, password, steps);
+        for (const auto& certificate : due) {
+            const std::string& type = certificate.info().type();
+            const std::string subject = options.subject.empty() ? CommonNameOf(certificate.subject()) : options.subject;
+            ASSIGN_OR_RETURN(std::string csr, certification.CreateKey(type, subject));
+            RETURN_IF_ERROR(certification.Certify(type, std::move(csr)));
+        }
+        return absl::OkStatus();
+    };
+    const absl::Status status = work();
     return std::move(steps).Finish(status);
 }
 
@@ -165,9 +232,7 @@ NodeResult Resume(UnitClient& client, const std::string& node_id, Console& conso
     return std::move(steps).Finish(status);
 }
 
-std::vector<NodeResult> ForEachNode(std::size_t count, int parallel,
-                                    const std::function<NodeResult(std::size_t index)>& work) {
-    std::vector<NodeResult> results(count);
+void ForEachIndex(std::size_t count, int parallel, const std::function<void(std::size_t index)>& work) {
     std::atomic<std::size_t> next = 0;
     std::vector<std::jthread> workers;
     const std::size_t threads = std::min(count, static_cast<std::size_t>(parallel));
@@ -175,11 +240,16 @@ std::vector<NodeResult> ForEachNode(std::size_t count, int parallel,
     for (std::size_t i = 0; i < threads; ++i) {
         workers.emplace_back([&] {
             for (std::size_t index = next++; index < count; index = next++) {
-                results[index] = work(index);
+                work(index);
             }
         });
     }
-    workers.clear();
+}
+
+std::vector<NodeResult> ForEachNode(std::size_t count, int parallel,
+                                    const std::function<NodeResult(std::size_t index)>& work) {
+    std::vector<NodeResult> results(count);
+    ForEachIndex(count, parallel, [&](std::size_t index) { results[index] = work(index); });
     return results;
 }
 

@@ -27,7 +27,7 @@ struct NodeResult {
     std::string failed_step;
     absl::Status error;
     absl::Duration elapsed;
-    // kDone of provision: the certificates that the node took.
+    // kDone of provision and renew: the certificates that the node took.
     std::vector<iamanager::v6::CertInfo> certificates;
 };
 
@@ -36,6 +36,14 @@ struct EnrolmentOptions {
     std::string subject;
     // Deprovision first what is provisioned, or was started before.
     bool restart = false;
+};
+
+struct RenewalOptions {
+    // Empty: all.
+    std::vector<std::string> types;
+    absl::Duration within;
+    // Common name; empty: that of the certificate that is renewed.
+    std::string subject;
 };
 
 // Each function does the steps in order, stops at the first that fails, and says of each step on the console how it
@@ -47,13 +55,21 @@ struct EnrolmentOptions {
 NodeResult Provision(UnitClient& client, CertificateAuthority& ca, const crypto::Secret& password,
                      const EnrolmentOptions& options, const UnitNode& node, Console& console);
 
+// Renews what expires soon: lists the certificates of the node, then for each type CreateKey, the CA's signature and
+// ApplyCert. kSkipped when nothing is due.
+NodeResult Renew(UnitClient& client, CertificateAuthority& ca, const crypto::Secret& password,
+                 const RenewalOptions& options, const std::string& node_id, Console& console);
+
 NodeResult Deprovision(UnitClient& client, const crypto::Secret& password, const std::string& node_id,
                        Console& console);
 
 NodeResult Pause(UnitClient& client, const std::string& node_id, Console& console);
 NodeResult Resume(UnitClient& client, const std::string& node_id, Console& console);
 
-// Runs `work` for every index below `count`, at most `parallel` at a time, and returns the results in order.
+// Runs `work` for every index below `count`, at most `parallel` at a time; returns when all is done.
+void ForEachIndex(std::size_t count, int parallel, const std::function<void(std::size_t index)>& work);
+
+// ForEachIndex, with the results in order.
 std::vector<NodeResult> ForEachNode(std::size_t count, int parallel,
                                     const std::function<NodeResult(std::size_t index)>& work);
 

@@ -114,6 +114,30 @@ Json ToJson(const provhub::v1::Certificate& certificate) {
             {"keyUrl", certificate.info().key_url()}};
 }
 
+// As a rule one URL names both.
+bool HaveOneUrl(const std::vector<provhub::v1::Certificate>& certificates) {
+    return std::ranges::all_of(certificates, [](const auto& c) { return c.info().cert_url() == c.info().key_url(); });
+}
+
+Row CertificatesHead(bool one_url) {
+    Row head = {"TYPE", "SERIAL", "EXPIRES", "ISSUER", one_url ? "CERTIFICATE AND KEY" : "CERTIFICATE"};
+    if (!one_url) {
+        head.push_back("KEY");
+    }
+    return head;
+}
+
+Row CertificateRow(const provhub::v1::Certificate& certificate, bool one_url) {
+    const auto not_after = ToTime(certificate.has_not_after(), certificate.not_after());
+    Row row = {certificate.info().type(), certificate.info().serial(), not_after ? TimeForPeople(*not_after) : kAbsent,
+               certificate.self_signed() ? "self-signed" : OrDash(IssuerOf(certificate)),
+               certificate.info().cert_url()};
+    if (!one_url) {
+        row.push_back(certificate.info().key_url());
+    }
+    return row;
+}
+
 std::string OutcomeWord(const NodeResult& result, const std::string& done) {
     switch (result.outcome) {
         case Outcome::kDone:
@@ -171,7 +195,7 @@ Json ToJson(const NodeResult& result, const std::string& done) {
 
 std::string Mode(const provhub::v1::ServerInfo& info) {
     return absl::StrCat(info.main_node() ? "main node " : "node ", info.node_id(),
-                        info.provisioning_mode() ? ", provisioning mode" : "");
+                        info.provisioning_mode() ? ", provisioning mode" : ", normal mode");
 }
 
 }  // namespace
@@ -233,21 +257,10 @@ std::string NodeLine(const UnitNode& node) {
 }
 
 std::string CertificatesTable(const std::vector<provhub::v1::Certificate>& certificates) {
-    // As a rule one URL names both.
-    const bool one_url =
-        std::ranges::all_of(certificates, [](const auto& c) { return c.info().cert_url() == c.info().key_url(); });
-    std::vector<Row> rows = {{"TYPE", "SERIAL", "EXPIRES", "ISSUER", one_url ? "CERTIFICATE AND KEY" : "CERTIFICATE"}};
-    if (!one_url) {
-        rows.back().push_back("KEY");
-    }
+    const bool one_url = HaveOneUrl(certificates);
+    std::vector<Row> rows = {CertificatesHead(one_url)};
     for (const auto& certificate : certificates) {
-        const auto not_after = ToTime(certificate.has_not_after(), certificate.not_after());
-        rows.push_back(
-            {certificate.info().type(), certificate.info().serial(), not_after ? TimeForPeople(*not_after) : kAbsent,
-             certificate.self_signed() ? "self-signed" : OrDash(IssuerOf(certificate)), certificate.info().cert_url()});
-        if (!one_url) {
-            rows.back().push_back(certificate.info().key_url());
-        }
+        rows.push_back(CertificateRow(certificate, one_url));
     }
     return FormatTable(rows);
 }
@@ -258,6 +271,33 @@ std::string CertificatesJson(const std::vector<provhub::v1::Certificate>& certif
         array.push_back(ToJson(certificate));
     }
     return Dump({{"certificates", array}});
+}
+
+std::string NodeCertificatesTable(const std::vector<NodeCertificates>& nodes) {
+    const bool one_url = std::ranges::all_of(nodes, [](const auto& node) { return HaveOneUrl(node.certificates); });
+    std::vector<Row> rows = {CertificatesHead(one_url)};
+    rows.front().insert(rows.front().begin(), "NODE");
+    for (const NodeCertificates& node : nodes) {
+        for (const auto& certificate : node.certificates) {
+            rows.push_back(CertificateRow(certificate, one_url));
+            rows.back().insert(rows.back().begin(), node.node_id);
+        }
+    }
+    return FormatTable(rows);
+}
+
+std::string NodeCertificatesJson(const std::vector<NodeCertificates>& nodes) {
+    Json array = Json::array();
+    for (const NodeCertificates& node : nodes) {
+        Json& json = array.emplace_back(Json{{"nodeId", node.node_id}, {"certificates", Json::array()}});
+        for (const auto& certificate : node.certificates) {
+            json["certificates"].push_back(ToJson(certificate));
+        }
+        if (!node.error.ok()) {
+            json["error"] = ErrorOf(node.error);
+        }
+    }
+    return Dump({{"nodes", array}});
 }
 
 std::string ResultsTable(const std::vector<NodeResult>& results, const std::string& done) {
@@ -282,6 +322,9 @@ std::string VersionTable(const std::string& client, const ServerVersion& server)
     if (server.info.has_value()) {
         rows.push_back({"server", server.info->version(), Mode(*server.info)});
     }
+    if (!server.fingerprint.empty()) {
+        rows.push_back({"certificate", absl::StrCat("SHA-256 ", server.fingerprint)});
+    }
     return FormatTable(rows);
 }
 
@@ -293,6 +336,9 @@ std::string VersionJson(const std::string& client, const ServerVersion& server) 
         json["server"]["mainNode"] = server.info->main_node();
         json["server"]["provisioningMode"] = server.info->provisioning_mode();
         json["server"]["uptimeSeconds"] = server.info->uptime().seconds();
+    }
+    if (!server.fingerprint.empty()) {
+        json["server"]["fingerprint"] = server.fingerprint;
     }
     return Dump(json);
 }

@@ -26,6 +26,17 @@ std::string NodeLine(const UnitNode& node);
 std::string CertificatesTable(const std::vector<provhub::v1::Certificate>& certificates);
 std::string CertificatesJson(const std::vector<provhub::v1::Certificate>& certificates);
 
+// What a node has, or why that could not be told.
+struct NodeCertificates {
+    std::string node_id;
+    std::vector<provhub::v1::Certificate> certificates;
+    absl::Status error;
+};
+
+// As above with the node IDs; {"nodes": [{"nodeId": ..., "certificates": [...]}]}, with "error" where there is one.
+std::string NodeCertificatesTable(const std::vector<NodeCertificates>& nodes);
+std::string NodeCertificatesJson(const std::vector<NodeCertificates>& nodes);
+
 // `done` is the word for success, such as "provisioned".
 std::string ResultsTable(const std::vector<NodeResult>& results, const std::string& done);
 std::string ResultsJson(const std::vector<NodeResult>& results, const std::string& done);

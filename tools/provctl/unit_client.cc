@@ -175,13 +175,15 @@ absl::Status UnitClient::WatchNodes(const std::stop_token& stop, const std::func
                        : status::Annotate(status::FromGrpc(status), server_);
 }
 
-absl::StatusOr<std::vector<ours::Certificate>> UnitClient::ListCertificates(const std::vector<std::string>& types) {
+absl::StatusOr<std::vector<ours::Certificate>> UnitClient::ListCertificates(const std::vector<std::string>& types,
+                                                                            const std::string& node_id) {
     ours::ListCertificatesRequest request;
     request.mutable_types()->Assign(types.begin(), types.end());
+    request.set_node_id(node_id);
     ours::ListCertificatesResponse response;
     const absl::Status status =
         Call(Effect::kNone, &ours::InspectionService::Stub::ListCertificates, request, &response);
-    if (!absl::IsUnimplemented(status)) {
+    if (!absl::IsUnimplemented(status) || !node_id.empty()) {
         RETURN_IF_ERROR(status);
         return std::vector<ours::Certificate>(response.certificates().begin(), response.certificates().end());
     }

@@ -34,6 +34,8 @@ struct UnitNode {
 
 struct ServerVersion {
     std::uint64_t api_version = 0;
+    // Of the certificate of a server without an identity (provisioning mode); otherwise empty.
+    std::string fingerprint;
     // Unset where the server is of other make.
     std::optional<provhub::v1::ServerInfo> info;
 };
@@ -56,8 +58,10 @@ class UnitClient {
     absl::Status WatchNodes(const std::stop_token& stop, const std::function<absl::Status()>& on_open,
                             const std::function<void(const UnitNode&)>& on_change);
 
-    // An empty list of types: all. From servers of other make only the newest certificate of named types can be had.
-    absl::StatusOr<std::vector<provhub::v1::Certificate>> ListCertificates(const std::vector<std::string>& types);
+    // Of the node that serves, where `node_id` is empty. An empty list of types: all. From servers of other make only
+    // the newest certificate of named types can be had, and of themselves.
+    absl::StatusOr<std::vector<provhub::v1::Certificate>> ListCertificates(const std::vector<std::string>& types,
+                                                                           const std::string& node_id = {});
 
     absl::StatusOr<ServerVersion> GetVersion();
 

@@ -75,10 +75,39 @@ TEST(CommandLine, ReadsTheNodesToProvision) {
     const auto command = std::get<ProvisionCommand>(
         MustParse({"provision", "n1", "n2", "--ca", "dir", "--restart", "--wait-for", "3", "--wait", "5s"}).command);
     EXPECT_THAT(command.nodes, ElementsAre("n1", "n2"));
-    EXPECT_EQ(command.ca_directory, "dir");
+    EXPECT_EQ(command.authority.ca_directory, "dir");
     EXPECT_TRUE(command.restart);
     EXPECT_EQ(command.wait_for, 3);
     EXPECT_EQ(command.wait, absl::Seconds(5));
+}
+
+TEST(CommandLine, ReadsWhatToRenew) {
+    const auto command =
+        std::get<RenewCommand>(MustParse({"renew", "--all", "--within", "45d", "--type", "iam", "--ca", "d"}).command);
+    EXPECT_TRUE(command.all);
+    EXPECT_EQ(command.within, absl::Hours(24 * 45));
+    EXPECT_THAT(command.types, ElementsAre("iam"));
+    EXPECT_EQ(std::get<RenewCommand>(MustParse({"renew", "n", "--ca", "d"}).command).within, absl::Hours(24 * 30));
+}
+
+TEST(CommandLine, ReadsWhoseCertificatesToShow) {
+    const auto command = std::get<CertsCommand>(
+        MustParse({"certs", "iam", "--node", "n1", "--node", "n2", "--expiring", "36h"}).command);
+    EXPECT_THAT(command.types, ElementsAre("iam"));
+    EXPECT_THAT(command.nodes, ElementsAre("n1", "n2"));
+    EXPECT_EQ(command.expiring, absl::Hours(36));
+    EXPECT_EQ(std::get<CertsCommand>(MustParse({"certs"}).command).expiring, std::nullopt);
+}
+
+TEST(CommandLine, ReadsARequestForAnOperator) {
+    const CommandLine line = MustParse({"csr", "--key", "pkcs11:token=t;object=o", "--subject", "op", "--operator"});
+    const auto command = std::get<CsrCommand>(line.command);
+    EXPECT_EQ(line.connection.key, "pkcs11:token=t;object=o");
+    EXPECT_TRUE(command.operator_role);
+    EXPECT_EQ(
+        std::get<CsrCommand>(MustParse({"csr", "--new-key", "f", "--algorithm", "rsa", "--subject", "op"}).command)
+            .algorithm,
+        crypto::KeyAlgorithm::kRsa2048);
 }
 
 TEST(CommandLine, HelpAndVersionAreNoErrors) {
@@ -105,6 +134,12 @@ INSTANTIATE_TEST_SUITE_P(
                       std::vector{"nodes", "-o", "yaml"}, std::vector{"nodes", "--timeout", "soon"},
                       std::vector{"nodes", "--timeout", "-1s"}, std::vector{"nodes", "--timeout", "inf"},
                       std::vector{"nodes", "--plaintext", "--ca-cert", "x"}, std::vector{"nodes", "--cert", "x"},
+                      std::vector{"nodes", "--server-name", "x"}, std::vector{"certs", "--all", "--node", "n"},
+                      std::vector{"certs", "--expiring", "0d"}, std::vector{"certs", "--expiring", "d"},
+                      std::vector{"renew", "--ca", "d"}, std::vector{"renew", "--all"},
+                      std::vector{"renew", "--all", "n", "--ca", "d"}, std::vector{"csr", "--subject", "s"},
+                      std::vector{"csr", "--new-key", "k"},
+                      std::vector{"csr", "--new-key", "k", "--subject", "s", "--algorithm", "dsa"},
                       std::vector{"provision", "--ca", "d"}, std::vector{"provision", "--all", "n", "--ca", "d"},
                       std::vector{"provision", "--all"},
                       std::vector{"provision", "--all", "--ca", "d", "--ca-command", "c"},

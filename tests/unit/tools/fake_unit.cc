@@ -43,6 +43,19 @@ class FakeUnit::Directory final : public provhub::v1::NodeDirectoryService::Serv
     const FakeUnit& unit_;
 };
 
+class FakeUnit::Inspection final : public provhub::v1::InspectionService::Service {
+ public:
+    explicit Inspection(FakeUnit& unit) : unit_(unit) {}
+
+    grpc::Status ListCertificates(grpc::ServerContext*, const provhub::v1::ListCertificatesRequest* request,
+                                  provhub::v1::ListCertificatesResponse* response) override {
+        return unit_.ListCertificates(*request, *response);
+    }
+
+ private:
+    FakeUnit& unit_;
+};
+
 FakeUnit::FakeUnit(Make make) : key_(EVP_EC_gen("P-384")) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
@@ -54,6 +67,8 @@ FakeUnit::FakeUnit(Make make) : key_(EVP_EC_gen("P-384")) {
     if (make == Make::kOurs) {
         directory_ = std::make_unique<Directory>(*this);
         builder.RegisterService(directory_.get());
+        inspection_ = std::make_unique<Inspection>(*this);
+        builder.RegisterService(inspection_.get());
     }
     server_ = builder.BuildAndStart();
 }
@@ -77,6 +92,21 @@ void FakeUnit::AddNode(const std::string& node_id, const std::string& state, boo
 void FakeUnit::Say(const std::string& method, const std::string& node_id, Answer answer) {
     absl::MutexLock lock(&mutex_);
     answers_[{method, node_id}].push_back(std::move(answer));
+}
+
+void FakeUnit::AddCertificate(const std::string& node_id, const std::string& type, absl::Time not_after,
+                              const std::string& subject, bool self_signed) {
+    absl::MutexLock lock(&mutex_);
+    provhub::v1::Certificate& certificate = certificates_[node_id].emplace_back();
+    certificate.mutable_info()->set_type(type);
+    certificate.set_subject(subject);
+    certificate.mutable_not_after()->set_seconds(absl::ToUnixSeconds(not_after));
+    certificate.set_self_signed(self_signed);
+}
+
+void FakeUnit::SetNamesInCsr(const std::string& node_id, std::vector<std::string> names) {
+    absl::MutexLock lock(&mutex_);
+    names_in_csr_[node_id] = std::move(names);
 }
 
 std::vector<std::string> FakeUnit::Calls() const {
@@ -156,11 +186,25 @@ grpc::Status FakeUnit::Deprovision(grpc::ServerContext*, const iam::DeprovisionR
     return Give(Record("Deprovision", request->node_id()), response);
 }
 
+grpc::Status FakeUnit::ListCertificates(const provhub::v1::ListCertificatesRequest& request,
+                                        provhub::v1::ListCertificatesResponse& response) {
+    const Answer answer = Record("ListCertificates", request.node_id());
+    absl::MutexLock lock(&mutex_);
+    for (const auto& certificate : certificates_[request.node_id()]) {
+        *response.add_certificates() = certificate;
+    }
+    return answer.status;
+}
+
 grpc::Status FakeUnit::CreateKey(grpc::ServerContext*, const iam::CreateKeyRequest* request,
                                  iam::CreateKeyResponse* response) {
     RecordPassword(*request);
     crypto::CertificateRequest csr;
     csr.common_name = request->subject().empty() ? "unit" : request->subject();
+    {
+        absl::MutexLock lock(&mutex_);
+        csr.alternative_names = names_in_csr_[request->node_id()];
+    }
     response->set_csr(*crypto::CreateCsr(key_.get(), csr));
     return Give(Record("CreateKey", request->node_id(), request->type()), response);
 }

@@ -13,6 +13,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "common/crypto/openssl.h"
 #include "iamanager/v6/iamanager.grpc.pb.h"
 #include "provhub/v1/provhub.grpc.pb.h"
@@ -44,6 +45,12 @@ class FakeUnit final : public iamanager::v6::IAMProvisioningService::Service,
 
     // What the next call of `method` for this node answers. The same after that as if nothing had been said: success.
     void Say(const std::string& method, const std::string& node_id, Answer answer);
+
+    // One more certificate of the node, the newest of its type.
+    void AddCertificate(const std::string& node_id, const std::string& type, absl::Time not_after,
+                        const std::string& subject = "CN=unit", bool self_signed = false);
+    // The alternative names that the CSRs of a node ask for.
+    void SetNamesInCsr(const std::string& node_id, std::vector<std::string> names);
 
     // "StartProvisioning n1", "CreateKey n1 iam", in the order of their arrival.
     std::vector<std::string> Calls() const;
@@ -78,8 +85,11 @@ class FakeUnit final : public iamanager::v6::IAMProvisioningService::Service,
 
  private:
     class Directory;
+    class Inspection;
 
     std::vector<provhub::v1::NodeStatus> Nodes() const;
+    grpc::Status ListCertificates(const provhub::v1::ListCertificatesRequest& request,
+                                  provhub::v1::ListCertificatesResponse& response);
     Answer Record(const std::string& method, const std::string& node_id, const std::string& detail = {});
     template <typename Request>
     void RecordPassword(const Request& request);
@@ -93,8 +103,12 @@ class FakeUnit final : public iamanager::v6::IAMProvisioningService::Service,
     std::vector<std::string> passwords_ ABSL_GUARDED_BY(mutex_);
     std::map<std::pair<std::string, std::string>, std::string> chains_ ABSL_GUARDED_BY(mutex_);
 
+    std::map<std::string, std::vector<provhub::v1::Certificate>> certificates_ ABSL_GUARDED_BY(mutex_);
+    std::map<std::string, std::vector<std::string>> names_in_csr_ ABSL_GUARDED_BY(mutex_);
+
     const crypto::EvpPkeyPtr key_;
     std::unique_ptr<provhub::v1::NodeDirectoryService::Service> directory_;
+    std::unique_ptr<provhub::v1::InspectionService::Service> inspection_;
     int port_ = 0;
     std::unique_ptr<grpc::Server> server_;
 };
