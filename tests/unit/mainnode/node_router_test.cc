@@ -26,7 +26,7 @@ class NodeRouterTest : public testing::Test {
 
     node::Outcome* Route(Request request, absl::Time deadline = absl::InfiniteFuture()) {
         answers_.push_back(std::make_unique<node::Outcome>(absl::UnknownError("not answered")));
-        router_.Call(std::move(request), {"op", deadline, {}},
+        router_.Call(std::move(request), {.operation_id = "op", .deadline = deadline},
                      [answer = answers_.back().get()](node::Outcome outcome) { *answer = std::move(outcome); });
         return answers_.back().get();
     }

@@ -71,7 +71,8 @@ class PendingCallsFixture : public testing::Test {
     std::shared_ptr<Answer> Call(node::Request request, absl::Duration limit = kLimit, std::stop_token cancelled = {}) {
         auto answer = std::make_shared<Answer>();
         const node::Method& method = *node::FindByRequest(request.IAMIncomingMessage_case());
-        calls_->Call(method, std::move(request), {"op", scheduler_.Now() + limit, std::move(cancelled)},
+        calls_->Call(method, std::move(request),
+                     {.operation_id = "op", .deadline = scheduler_.Now() + limit, .cancelled = std::move(cancelled)},
                      [answer](node::Outcome outcome) {
                          ++answer->times;
                          answer->outcome = std::move(outcome);

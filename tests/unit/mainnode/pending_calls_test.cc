@@ -118,7 +118,7 @@ TEST_F(PendingCallsTest, TellsOfSuccessBeforeTheCallerIsAnsweredAndOfNothingElse
     Attach(1, Dialect::kCorrelated);
     std::size_t successes_at_answer = 99;
     calls_->Call(*node::FindByRequest(node::Request::kFinishProvisioningRequest), Finish(),
-                 {"op", scheduler_.Now() + kLimit, {}},
+                 {.operation_id = "op", .deadline = scheduler_.Now() + kLimit},
                  [&](const node::Outcome&) { successes_at_answer = successes_.size(); });
     EXPECT_TRUE(Reply(test::SuccessReply(*Write())).ok());
     EXPECT_EQ(successes_at_answer, 1u);
