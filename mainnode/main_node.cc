@@ -13,6 +13,11 @@ hub::RouterOptions WithOwnId(hub::RouterOptions options, const std::string& own_
     return options;
 }
 
+hub::SessionOptions WithMode(hub::SessionOptions options, bool provisioning_mode) {
+    options.provisioning_mode = provisioning_mode;
+    return options;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<MainNode>> MainNode::Start(const MainNodeOptions& options,
@@ -21,19 +26,24 @@ absl::StatusOr<std::unique_ptr<MainNode>> MainNode::Start(const MainNodeOptions&
                                                           runtime::Scheduler& scheduler) {
     ASSIGN_OR_RETURN(auto registry,
                      registry::NodeRegistry::Open(options.registry_path, core.current_node(), scheduler));
-    auto main_node = std::unique_ptr<MainNode>(new MainNode(options, std::move(registry), core, identity, scheduler));
+    ASSIGN_OR_RETURN(auto tokens,
+                     join::JoinTokens::Open(options.join_tokens_path, [&scheduler] { return scheduler.Now(); }));
+    auto main_node = std::unique_ptr<MainNode>(
+        new MainNode(options, std::move(registry), std::move(tokens), core, identity, scheduler));
     RETURN_IF_ERROR(main_node->Listen(options, credentials));
     return main_node;
 }
 
 MainNode::MainNode(const MainNodeOptions& options, std::unique_ptr<registry::NodeRegistry> registry,
-                   node::NodeCore& core, node::Identity& identity, runtime::Scheduler& scheduler)
+                   std::unique_ptr<join::JoinTokens> tokens, node::NodeCore& core, node::Identity& identity,
+                   runtime::Scheduler& scheduler)
     : registry_(std::move(registry)),
+      tokens_(std::move(tokens)),
       calls_(options.max_calls),
       change_streams_(service::kMaxChangeStreams),
       node_streams_(options.max_streams_of_nodes),
       table_(*registry_, options.pending, scheduler),
-      sessions_{table_, node_streams_, scheduler, options.sessions},
+      sessions_{table_, node_streams_, *tokens_, scheduler, WithMode(options.sessions, options.provisioning_mode)},
       router_(WithOwnId(options.limits, registry_->own_id()), core.operations(), table_, identity, scheduler),
       forwarder_({registry_->own_id()}, Audited(options.audit_log, scheduler), calls_, scheduler),
       node_services_(core, /*main_node=*/true, options.provisioning_mode, scheduler, change_streams_,
@@ -45,7 +55,8 @@ MainNode::MainNode(const MainNodeOptions& options, std::unique_ptr<registry::Nod
       directory_service_(*registry_, change_streams_),
       nodes_service_(forwarder_),
       provisioning_service_(forwarder_),
-      certificate_service_(forwarder_) {}
+      certificate_service_(forwarder_),
+      join_token_service_(*tokens_, scheduler) {}
 
 node::NodeEndpoint& MainNode::Audited(audit::AuditLog* log, const runtime::Scheduler& clock) {
     if (log == nullptr) {
@@ -79,7 +90,8 @@ std::vector<grpc::Service*> MainNode::PublicServices() {
 
 std::vector<grpc::Service*> MainNode::ProtectedServices() {
     std::vector<grpc::Service*> services = PublicServices();
-    services.insert(services.end(), {&nodes_service_, &provisioning_service_, &certificate_service_});
+    services.insert(services.end(),
+                    {&nodes_service_, &provisioning_service_, &certificate_service_, &join_token_service_});
     return services;
 }
 

@@ -21,18 +21,21 @@
 #include "common/service/node_services.h"
 #include "mainnode/api/forwarder.h"
 #include "mainnode/api/identity_service.h"
+#include "mainnode/api/join_token_service.h"
 #include "mainnode/api/node_directory_service.h"
 #include "mainnode/api/operation_services.h"
 #include "mainnode/api/public_nodes_service.h"
 #include "mainnode/hub/node_router.h"
 #include "mainnode/hub/node_session.h"
 #include "mainnode/hub/session_table.h"
+#include "mainnode/join/join_tokens.h"
 #include "mainnode/registry/node_registry.h"
 
 namespace provhub {
 
 struct MainNodeOptions {
     std::string registry_path;
+    std::string join_tokens_path;
     std::string public_address;
     std::string protected_address;
     bool provisioning_mode = false;
@@ -67,8 +70,9 @@ class MainNode {
     std::size_t PendingCallsOf(absl::string_view node_id) { return table_.PendingCallsOf(node_id); }
 
  private:
-    MainNode(const MainNodeOptions& options, std::unique_ptr<registry::NodeRegistry> registry, node::NodeCore& core,
-             node::Identity& identity, runtime::Scheduler& scheduler);
+    MainNode(const MainNodeOptions& options, std::unique_ptr<registry::NodeRegistry> registry,
+             std::unique_ptr<join::JoinTokens> tokens, node::NodeCore& core, node::Identity& identity,
+             runtime::Scheduler& scheduler);
 
     absl::Status Listen(const MainNodeOptions& options, const service::ListenerCredentials& credentials);
     // What the forwarder calls.
@@ -77,6 +81,7 @@ class MainNode {
     std::vector<grpc::Service*> ProtectedServices();
 
     const std::unique_ptr<registry::NodeRegistry> registry_;
+    const std::unique_ptr<join::JoinTokens> tokens_;
     service::CallGate calls_;
     service::CallGate change_streams_;
     service::CallGate node_streams_;
@@ -94,6 +99,7 @@ class MainNode {
     api::NodesService nodes_service_;
     api::ProvisioningService provisioning_service_;
     api::CertificateService certificate_service_;
+    api::JoinTokenService join_token_service_;
 
     std::unique_ptr<service::Listener> public_;
     std::unique_ptr<service::Listener> protected_;

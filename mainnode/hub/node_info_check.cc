@@ -7,6 +7,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/node/node_state.h"
+#include "common/status/macros.h"
+#include "common/status/status.h"
 
 namespace provhub::hub {
 namespace {
@@ -21,12 +23,17 @@ bool IsNodeId(absl::string_view id) {
 
 }  // namespace
 
-absl::Status CheckNodeInfo(const iamanager::v6::NodeInfo& info) {
-    if (!IsNodeId(info.node_id())) {
+absl::Status CheckNodeId(absl::string_view node_id) {
+    if (!IsNodeId(node_id)) {
         return absl::InvalidArgumentError(
-            absl::StrCat("NodeInfo.node_id '", absl::CHexEscape(info.node_id().substr(0, kMaxNodeIdLength)),
+            absl::StrCat("node ID '", absl::CHexEscape(node_id.substr(0, kMaxNodeIdLength)),
                          "': expected 1 to 64 characters of printable ASCII without a space at either end"));
     }
+    return absl::OkStatus();
+}
+
+absl::Status CheckNodeInfo(const iamanager::v6::NodeInfo& info) {
+    RETURN_IF_ERROR(status::Annotate(CheckNodeId(info.node_id()), "NodeInfo"));
     if (!node::ParseNodeState(info.state())) {
         return absl::InvalidArgumentError(absl::StrCat("NodeInfo.state '",
                                                        absl::CHexEscape(info.state().substr(0, kMaxNodeIdLength)),

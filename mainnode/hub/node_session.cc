@@ -20,12 +20,20 @@ constexpr runtime::Log kLog("hub");
 
 constexpr char kProtocolKey[] = "provhub-protocol";
 constexpr char kProtocol[] = "1";
+// The node opens this stream to replace the one that it has.
+constexpr char kHandoverKey[] = "provhub-handover";
+constexpr char kHandover[] = "1";
+constexpr char kJoinTokenKey[] = "provhub-join-token";
+constexpr char kRejoinSecretKey[] = "provhub-rejoin-secret";
 
-Dialect DialectOf(const grpc::CallbackServerContext& context) {
+constexpr char kHandedOver[] = "a newer one has taken over";
+
+// Empty where the peer does not say. As long-lived as `context`.
+absl::string_view Metadata(const grpc::CallbackServerContext& context, const char* key) {
     const auto& metadata = context.client_metadata();
-    const auto found = metadata.find(kProtocolKey);
-    const bool ours = found != metadata.end() && found->second == kProtocol;
-    return ours ? Dialect::kCorrelated : Dialect::kOneOfEachType;
+    const auto found = metadata.find(key);
+    return found == metadata.end() ? absl::string_view()
+                                   : absl::string_view(found->second.data(), found->second.size());
 }
 
 // A stream that is over before it begins.
@@ -49,7 +57,11 @@ grpc::ServerBidiReactor<Reply, Request>* NodeSession::Open(SessionEnvironment& e
 }
 
 NodeSession::NodeSession(SessionEnvironment& environment, grpc::CallbackServerContext* context)
-    : environment_(environment), dialect_(DialectOf(*context)), peer_(context->peer()), context_(context) {}
+    : environment_(environment),
+      dialect_(Metadata(*context, kProtocolKey) == kProtocol ? Dialect::kCorrelated : Dialect::kOneOfEachType),
+      handover_(Metadata(*context, kHandoverKey) == kHandover),
+      caller_(environment.options.caller_of(*context)),
+      context_(context) {}
 
 NodeSession::~NodeSession() = default;
 
@@ -100,7 +112,9 @@ void NodeSession::OnReadDone(bool ok) {
     }
     if (!admitted) {
         Admit();
-    } else if (const absl::Status taken = Take(std::move(incoming_)); !taken.ok()) {
+        return;
+    }
+    if (const absl::Status taken = Take(std::move(incoming_)); !taken.ok()) {
         End(taken);
     }
     ReadNext();
@@ -111,18 +125,77 @@ void NodeSession::Admit() {
         End(absl::InvalidArgumentError("expected NodeInfo as the first message of the stream, got another message"));
         return;
     }
-    const auto& info = incoming_.node_info();
-    if (const absl::Status valid = CheckNodeInfo(info); !valid.ok()) {
+    if (const absl::Status valid = CheckNodeInfo(incoming_.node_info()); !valid.ok()) {
         End(valid);
         return;
     }
-    auto admission = environment_.table.Admit(info, shared_from_this(), dialect_, [weak = weak_from_this()] {
-        if (const auto self = weak.lock()) {
-            self->WriteNext();
+    const SessionOptions& options = environment_.options;
+    const auto trust = DecideOnStream(options.provisioning_mode, caller_, incoming_.node_info());
+    if (!trust.ok()) {
+        Refuse(trust.status());
+    } else if (options.require_join_token) {
+        Redeem(*trust);
+    } else {
+        Enter(*trust, "");
+    }
+}
+
+void NodeSession::Redeem(StreamTrust trust) {
+    join::Presented presented;
+    {
+        absl::MutexLock lock(&mutex_);
+        if (ending_) {
+            return;
         }
+        redeeming_ = true;
+        presented = {.token = Metadata(*context_, kJoinTokenKey),
+                     .rejoin_secret = Metadata(*context_, kRejoinSecretKey)};
+    }
+    environment_.scheduler.Post([self = shared_from_this(), trust, presented] {
+        const std::string& node_id = self->incoming_.node_info().node_id();
+        join::JoinTokens& tokens = self->environment_.tokens;
+        const bool proven = trust == StreamTrust::kProven;
+        const absl::StatusOr<std::string> rejoin_secret = proven ? std::string() : tokens.Redeem(node_id, presented);
+        if (!rejoin_secret.ok()) {
+            self->Refuse(rejoin_secret.status());
+        } else {
+            if (proven) {
+                if (const absl::Status forgotten = tokens.Forget(node_id); !forgotten.ok()) {
+                    kLog.Warning(absl::StrCat(
+                        "node '", node_id, "' has an identity, but its rejoin secret goes on: ", forgotten.message()));
+                }
+            }
+            self->Enter(trust, *rejoin_secret);
+        }
+        {
+            absl::MutexLock lock(&self->mutex_);
+            self->redeeming_ = false;
+        }
+        self->FinishUnlessBusy();
     });
+}
+
+void NodeSession::Enter(StreamTrust trust, const std::string& rejoin_secret) {
+    if (const absl::Status place = TakeUnprovenPlace(trust); !place.ok()) {
+        Refuse(place);
+        return;
+    }
+    const auto tell = [weak = weak_from_this()](void (NodeSession::*event)()) {
+        return [weak, event] {
+            if (const auto self = weak.lock()) {
+                (self.get()->*event)();
+            }
+        };
+    };
+    const auto& info = incoming_.node_info();
+    auto admission = environment_.table.Admit(
+        info, {.stream = shared_from_this(),
+               .dialect = dialect_,
+               .trust = trust,
+               .handover = handover_,
+               .events = {.wake = tell(&NodeSession::WriteNext), .drained = tell(&NodeSession::EndDrained)}});
     if (!admission.ok()) {
-        End(admission.status());
+        Refuse(admission.status());
         return;
     }
     std::unique_ptr<runtime::Timer> hello_timer;
@@ -138,6 +211,9 @@ void NodeSession::Admit() {
             if (dialect_ == Dialect::kCorrelated) {
                 context_->AddInitialMetadata(kProtocolKey, kProtocol);
             }
+            if (!rejoin_secret.empty()) {
+                context_->AddInitialMetadata(kRejoinSecretKey, rejoin_secret);
+            }
             StartSendInitialMetadata();
         }
     }
@@ -145,9 +221,30 @@ void NodeSession::Admit() {
         environment_.table.Leave(*admission);
         return;
     }
-    kLog.Notice(absl::StrCat("node '", info.node_id(), "' connected from ", peer_, ", state ", info.state(),
+    kLog.Notice(absl::StrCat("node '", info.node_id(), "' connected: ", caller_.name, ", state ", info.state(),
                              dialect_ == Dialect::kCorrelated ? "" : ", one call of each type at a time"));
     WriteNext();
+    ReadNext();
+}
+
+absl::Status NodeSession::TakeUnprovenPlace(StreamTrust trust) {
+    if (trust == StreamTrust::kProven || environment_.options.provisioning_mode) {
+        return absl::OkStatus();
+    }
+    const std::size_t others = environment_.unproven.fetch_add(1);
+    {
+        absl::MutexLock lock(&mutex_);
+        counted_as_unproven_ = true;
+    }
+    return others < environment_.options.max_unproven
+               ? absl::OkStatus()
+               : absl::ResourceExhaustedError(absl::StrCat(
+                     others, " nodes without an identity are connected, as many as are let in; try again later"));
+}
+
+void NodeSession::Refuse(const absl::Status& reason) {
+    environment_.options.on_refused({.caller = caller_, .node_id = incoming_.node_info().node_id(), .reason = reason});
+    End(reason);
 }
 
 absl::Status NodeSession::Take(Reply message) {
@@ -200,7 +297,7 @@ void NodeSession::OnWriteDone(bool ok) {
     if (!ok) {
         End(absl::UnavailableError("the connection ended"));
     }
-    FinishUnlessWriting();
+    FinishUnlessBusy();
     WriteNext();
 }
 
@@ -208,7 +305,11 @@ void NodeSession::OnCancel() {
     End(absl::CancelledError("the connection ended"));
 }
 
-void NodeSession::End(const absl::Status& reason) {
+void NodeSession::EndDrained() {
+    End(absl::OkStatus(), kHandedOver);
+}
+
+void NodeSession::End(const absl::Status& reason, absl::string_view why) {
     std::optional<SessionTable::Admission> admission;
     std::unique_ptr<runtime::Timer> hello_timer;
     {
@@ -220,12 +321,14 @@ void NodeSession::End(const absl::Status& reason) {
         admission = admission_;
         hello_timer = std::move(timer_);
     }
-    const std::string why = reason.ok() ? "the node closed it or cannot be reached" : std::string(reason.message());
+    if (why.empty()) {
+        why = reason.ok() ? "the node closed it or cannot be reached" : reason.message();
+    }
     if (admission) {
         environment_.table.Leave(*admission);
         kLog.Notice(absl::StrCat("stream of node '", admission->node->node_id(), "' ended: ", why));
     } else {
-        kLog.Warning(absl::StrCat("a stream from ", peer_, " ended before it was a node's: ", why));
+        kLog.Warning(absl::StrCat("a stream of ", caller_.name, " ended before it was a node's: ", why));
     }
     auto timer = environment_.scheduler.After(environment_.options.finish_timeout, [weak = weak_from_this()] {
         if (const auto self = weak.lock()) {
@@ -236,14 +339,14 @@ void NodeSession::End(const absl::Status& reason) {
         absl::MutexLock lock(&mutex_);
         timer_ = std::move(timer);
     }
-    FinishUnlessWriting();
+    FinishUnlessBusy();
 }
 
-void NodeSession::FinishUnlessWriting() {
+void NodeSession::FinishUnlessBusy() {
     absl::Status reason;
     {
         absl::MutexLock lock(&mutex_);
-        if (!ending_ || writing_ || finished_) {
+        if (!ending_ || writing_ || redeeming_ || finished_) {
             return;
         }
         finished_ = true;
@@ -265,6 +368,9 @@ void NodeSession::OnDone() {
         context_ = nullptr;
         if (counted_as_hello_) {
             environment_.hellos.fetch_sub(1);
+        }
+        if (counted_as_unproven_) {
+            environment_.unproven.fetch_sub(1);
         }
     }
     environment_.gate.Leave(this);

@@ -25,6 +25,7 @@
 #include "common/node/node_endpoint.h"
 #include "common/runtime/scheduler.h"
 #include "mainnode/hub/deadline_queue.h"
+#include "mainnode/hub/type_slots.h"
 
 namespace provhub::hub {
 
@@ -32,10 +33,23 @@ namespace provhub::hub {
 enum class Dialect {
     // By request_id; any number of calls at a time.
     kCorrelated,
-    // By the type of the message: a peer that knows the contract alone. One call of each type is open at a time, and
-    // one
-    // that was given up keeps its type blocked until the late answer came.
+    // By the type of the message, a call of each type at a time (TypeSlots): a peer that knows the contract alone.
     kOneOfEachType,
+};
+
+// What PendingCalls tells a stream, from any thread and without a lock.
+struct StreamEvents {
+    // There is something to write, and the right to write is with the stream again.
+    std::function<void()> wake;
+    // At most once: a newer stream has taken over, and this one has no answers left to bring.
+    std::function<void()> drained = [] {};
+};
+
+enum class Takeover {
+    // What was sent over older streams and is not answered fails now.
+    kFence,
+    // Older streams may still bring the answers to what was sent over them. All streams MUST be correlated.
+    kHandover,
 };
 
 struct HubCounters {
@@ -53,13 +67,14 @@ struct PendingOptions {
     std::size_t max_request_bytes = 4 * 1024 * 1024;
 };
 
-// Knows of streams only by their generation number, of which one is attached at a time. Lives as long as the node is
-// known, over all its streams. Each call is entered here, its deadline armed, before a byte of it can be sent; whoever
-// takes its entry out completes it, so it is completed once. Thread-safe, never blocks; no lock is held while a
-// completion or the writer is run.
+// Knows of streams only by their generation number. New calls go over the newest one; those before it that a handover
+// has left attached bring their answers. Lives as long as the node is known, over all its streams. Each call is entered
+// here, its deadline armed, before a byte of it can be sent; whoever takes its entry out completes it, so it is
+// completed once. Thread-safe, never blocks; no lock is held while a completion or the writer is run.
 class PendingCalls final : public DeadlineTarget, public std::enable_shared_from_this<PendingCalls> {
  public:
-    // Told of each answer that reports success, before the call that it answers is completed.
+    // Told of each answer that reports success, before the call that it answers is completed, and of the newest stream
+    // at that moment, which need not be the one that brought it.
     using OnSuccess = std::function<void(const node::Method& method, std::uint64_t generation)>;
 
     PendingCalls(std::string node_id, const PendingOptions& options, std::shared_ptr<DeadlineQueue> deadlines,
@@ -68,15 +83,15 @@ class PendingCalls final : public DeadlineTarget, public std::enable_shared_from
     // `context.deadline` decides when a connected node has to have answered.
     void Call(const node::Method& method, node::Request request, node::CallContext context, node::Done done);
 
-    // From now on the calls go over this stream. What the stream before it has not answered fails. False, and nothing
-    // has changed, when `generation` is older than one that was attached before.
+    // From now on the calls go over this stream, with a handover also those that no older one was given. False, and
+    // nothing has changed, when `generation` is older than one that was attached before.
     //
     // The right to write is with the stream: it takes message after message by NextWrite. When that gives nothing, the
     // right comes back here, and `wake` returns it.
-    bool Attach(std::uint64_t generation, Dialect dialect, std::function<void()> wake);
+    bool Attach(std::uint64_t generation, Dialect dialect, StreamEvents events, Takeover takeover);
 
-    // Fails the calls of this stream at once: Unavailable where the request was not handed to it, otherwise Aborted.
-    // Nothing happens when it isn't the one that is attached.
+    // Fails the calls of this stream at once: Aborted where the request was sent over it, otherwise Unavailable.
+    // Nothing happens when it isn't attached.
     void Detach(std::uint64_t generation);
 
     struct Outgoing {
@@ -121,39 +136,56 @@ class PendingCalls final : public DeadlineTarget, public std::enable_shared_from
         absl::Time time_limit;
         node::Done done;
         Stage stage = Stage::kAbsent;
+        // That it was sent over.
+        std::uint64_t generation = 0;
         DeadlineQueue::Key deadline;
         // Destroyed without the lock: that may wait for OnCancelled on another thread.
         std::unique_ptr<StopCallback> on_cancel;
+        // Of the stream, where this was the last call that kept it. To be run after `done`.
+        std::function<void()> drained;
+    };
+    struct Stream {
+        Dialect dialect = Dialect::kCorrelated;
+        StreamEvents events;
+        // The right to write is here.
+        bool writer_idle = false;
+        // Calls that the node has and whose callers have gone.
+        std::deque<std::uint64_t> cancels;
+        // Calls that were sent over it and wait for their answers.
+        std::size_t unanswered = 0;
     };
     struct Completion {
         Entry entry;
         node::Outcome outcome;
         bool succeeded = false;
         bool protocol_error = false;
+        // The newest stream when the answer came.
+        std::uint64_t newest = 0;
     };
-    struct TypeSlot {
-        std::optional<std::uint64_t> open;
-        // The open call was given up after it had been sent.
-        bool reply_owed = false;
-        std::set<std::uint64_t> waiting;
-    };
-
     // Whether the node that is attached can be asked this.
     bool Speaks(const node::Method& method) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    // What the deadline queue is given: the call, and whether it is the wait for the node that ends.
+    static std::uint64_t DeadlineId(std::uint64_t id, bool node_wait) { return id << 1 | (node_wait ? 1 : 0); }
     absl::Status CheckRoom(std::size_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
     void ArmCancel(std::uint64_t id, const std::stop_token& token);
     void OnCancelled(std::uint64_t id);
+    bool IsAttached() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return streams_.contains(generation_); }
     void Enqueue(std::uint64_t id, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-    void OpenNext(TypeSlot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-    // The writer to be run when there is something to write and nobody at it; empty otherwise.
-    std::function<void()> ClaimWriter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    void Queue(std::optional<std::uint64_t> id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    // The writer of this stream, to be run when there is something to write and nobody at it; empty otherwise.
+    std::function<void()> ClaimWriter(std::uint64_t generation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
     Entry Take(std::uint64_t id, bool answered) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-    void FreeType(const Entry& entry, std::uint64_t id, bool answered) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-    std::vector<Completion> DetachLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-    std::optional<Completion> MatchById(node::Reply& reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    // A call that was sent over this stream is over. Returns what the stream is to be told where it was its last.
+    std::function<void()> OnAnswered(std::uint64_t generation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    void Fence(std::vector<Completion>& failed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    void FailUnsent(std::vector<Completion>& failed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    template <typename Predicate>
+    void Fail(const Predicate& applies, std::vector<Completion>& failed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+    std::optional<Completion> MatchById(std::uint64_t generation, node::Reply& reply)
+        ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
     std::optional<Completion> MatchByType(node::Reply& reply, const node::Method*& late_success)
         ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-    void Complete(Completion completion, std::uint64_t generation) const;
+    void Complete(Completion completion) const ABSL_LOCKS_EXCLUDED(mutex_);
     void LogUnmatched(const node::Reply& reply) const;
 
     const std::string node_id_;
@@ -169,18 +201,14 @@ class PendingCalls final : public DeadlineTarget, public std::enable_shared_from
     // IDs grow, so these are in the order in which the calls came.
     std::set<std::uint64_t> absent_ ABSL_GUARDED_BY(mutex_);
     std::set<std::uint64_t> queued_ ABSL_GUARDED_BY(mutex_);
-    // Calls that the node has and whose callers have gone.
-    std::deque<std::uint64_t> cancels_ ABSL_GUARDED_BY(mutex_);
-    std::map<node::Reply::IAMOutgoingMessageCase, TypeSlot> slots_ ABSL_GUARDED_BY(mutex_);
     std::size_t waiting_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 
-    bool attached_ ABSL_GUARDED_BY(mutex_) = false;
+    // Those that are attached, by their generation.
+    std::map<std::uint64_t, Stream> streams_ ABSL_GUARDED_BY(mutex_);
     // Of the newest stream that was ever attached.
     std::uint64_t generation_ ABSL_GUARDED_BY(mutex_) = 0;
-    Dialect dialect_ ABSL_GUARDED_BY(mutex_) = Dialect::kCorrelated;
-    std::function<void()> wake_ ABSL_GUARDED_BY(mutex_);
-    // The right to write is here.
-    bool writer_idle_ ABSL_GUARDED_BY(mutex_) = false;
+    // Of the newest stream.
+    TypeSlots slots_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace provhub::hub

@@ -29,15 +29,18 @@ constexpr std::array kStatesAfter = {
 
 }  // namespace
 
-absl::StatusOr<SessionTable::Admission> SessionTable::Admit(const NodeInfo& info,
-                                                            const std::shared_ptr<service::OpenCall>& stream,
-                                                            Dialect dialect, std::function<void()> wake) {
-    const std::uint64_t generation = next_generation_.fetch_add(1);
-    RETURN_IF_ERROR(registry_.Connect(info, generation));
-    Admission admission{FindOrAdd(info.node_id()), generation};
-    if (auto attached = admission.node->Attach(generation, stream, dialect, std::move(wake)); !attached.ok()) {
-        registry_.Disconnect(info.node_id(), generation);
-        return attached;
+absl::StatusOr<SessionTable::Admission> SessionTable::Admit(const NodeInfo& info, const StreamOffer& offer) {
+    RETURN_IF_ERROR(registry_.CheckConnect(info.node_id()));
+    const auto node = FindOrAdd(info.node_id());
+    ASSIGN_OR_RETURN(const std::uint64_t generation, node->Reserve(offer));
+    const Admission admission{node, generation};
+    absl::Status admitted = registry_.Connect(info, generation);
+    if (admitted.ok()) {
+        admitted = node->Attach(generation, offer);
+    }
+    if (!admitted.ok()) {
+        Leave(admission);
+        return admitted;
     }
     return admission;
 }

@@ -2,9 +2,7 @@
 #ifndef PROVHUB_MAINNODE_HUB_SESSION_TABLE_H_
 #define PROVHUB_MAINNODE_HUB_SESSION_TABLE_H_
 
-#include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -32,12 +30,10 @@ class SessionTable {
         std::shared_ptr<RemoteNode> node;
         std::uint64_t generation = 0;
     };
-    // A new stream says that it is `info.node_id()`; `info` passed CheckNodeInfo. From now on it carries that node's
-    // calls and has the right to write (PendingCalls::Attach); Leave MUST follow when it ends.
-    // Errors: those of NodeRegistry::Connect.
-    absl::StatusOr<Admission> Admit(const iamanager::v6::NodeInfo& info,
-                                    const std::shared_ptr<service::OpenCall>& stream, Dialect dialect,
-                                    std::function<void()> wake);
+    // A new stream says that it is `info.node_id()`; `info` passed CheckNodeInfo and DecideOnStream. From now on it
+    // carries that node's calls and has the right to write (PendingCalls::Attach); Leave MUST follow when it ends.
+    // Errors: those of NodeRegistry::Connect and RemoteNode::Reserve.
+    absl::StatusOr<Admission> Admit(const iamanager::v6::NodeInfo& info, const StreamOffer& offer);
     // The stream of `admission` is over: its calls fail now. Changes nothing else when a newer stream is there.
     void Leave(const Admission& admission);
 
@@ -62,7 +58,6 @@ class SessionTable {
     runtime::Scheduler& scheduler_;
     const std::shared_ptr<DeadlineQueue> deadlines_;
     HubCounters counters_;
-    std::atomic<std::uint64_t> next_generation_ = 1;
     absl::Mutex mutex_;
     absl::flat_hash_map<std::string, std::shared_ptr<RemoteNode>> nodes_ ABSL_GUARDED_BY(mutex_);
 };

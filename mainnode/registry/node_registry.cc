@@ -83,21 +83,29 @@ void NodeRegistry::RefreshOwn() {
     Tell();
 }
 
-absl::Status NodeRegistry::Connect(const NodeInfo& info, std::uint64_t generation) {
-    if (info.node_id() == own_id()) {
+absl::Status NodeRegistry::CheckConnect(absl::string_view node_id) const {
+    absl::MutexLock lock(&mutex_);
+    return CheckConnectLocked(node_id);
+}
+
+absl::Status NodeRegistry::CheckConnectLocked(absl::string_view node_id) const {
+    if (node_id == own_id()) {
         return absl::PermissionDeniedError(
             absl::StrCat("node ID '", own_id(), "' is that of the main node; give this node an ID of its own"));
     }
+    if (nodes_.size() >= kMaxNodes && !nodes_.contains(std::string_view(node_id.data(), node_id.size()))) {
+        return absl::ResourceExhaustedError(
+            absl::StrCat("the main node knows ", nodes_.size(), " nodes already and takes no more"));
+    }
+    return absl::OkStatus();
+}
+
+absl::Status NodeRegistry::Connect(const NodeInfo& info, std::uint64_t generation) {
     {
         absl::MutexLock lock(&mutex_);
-        auto found = nodes_.find(info.node_id());
-        if (found == nodes_.end()) {
-            if (nodes_.size() >= kMaxNodes) {
-                return absl::ResourceExhaustedError(
-                    absl::StrCat("the main node knows ", nodes_.size(), " nodes already and takes no more"));
-            }
-            found = nodes_.emplace(info.node_id(), Entry{}).first;
-        } else if (found->second.generation > generation) {
+        RETURN_IF_ERROR(CheckConnectLocked(info.node_id()));
+        const auto found = nodes_.try_emplace(info.node_id()).first;
+        if (found->second.generation > generation) {
             return absl::AbortedError("replaced by a newer stream");
         }
         found->second.generation = generation;

@@ -48,8 +48,10 @@ class NodeRegistry {
 
     const std::string& own_id() const { return current_node_.id(); }
 
+    // Whether a node of this ID may connect. PermissionDenied (this node's own ID), ResourceExhausted (kMaxNodes).
+    absl::Status CheckConnect(absl::string_view node_id) const;
     // A stream of `info.node_id()` has begun.
-    // Errors: PermissionDenied (this node's own ID), Aborted (a newer stream is there), ResourceExhausted (kMaxNodes).
+    // Errors: those of CheckConnect, Aborted (a newer stream is there).
     absl::Status Connect(const iamanager::v6::NodeInfo& info, std::uint64_t generation);
     void Disconnect(absl::string_view node_id, std::uint64_t generation);
     void Update(const iamanager::v6::NodeInfo& info, std::uint64_t generation);
@@ -70,6 +72,8 @@ class NodeRegistry {
         NodeStatusPtr node;
         std::uint64_t generation = 0;
     };
+
+    absl::Status CheckConnectLocked(absl::string_view node_id) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
     NodeRegistry(node::CurrentNode& current_node, runtime::Scheduler& scheduler, std::shared_ptr<NodeWriter> writer);
 

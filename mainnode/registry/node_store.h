@@ -4,25 +4,22 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "mainnode/registry/sqlite_file.h"
 #include "provhub/v1/provhub.pb.h"
-
-namespace Poco::Data {
-class Session;
-}
 
 namespace provhub::registry {
 
 using NodeStatusPtr = std::shared_ptr<const v1::NodeStatus>;
 
-// SQLite. One call at a time, all of them block on the disk.
+// One call at a time, all of them block on the disk.
 class NodeStore {
  public:
-    // Makes the file when there is none. A file that is damaged, or of another format, is left as it is: DataLoss.
-    // FailedPrecondition when it can't be opened or was written by a newer version.
+    // Makes the file when there is none. Errors: those of SqliteFile::Open.
     static absl::StatusOr<std::unique_ptr<NodeStore>> Open(const std::string& path);
     ~NodeStore();
 
@@ -33,10 +30,9 @@ class NodeStore {
     absl::Status Save(const std::vector<NodeStatusPtr>& nodes);
 
  private:
-    NodeStore(std::string path, std::unique_ptr<Poco::Data::Session> session);
+    explicit NodeStore(std::unique_ptr<SqliteFile> file) : file_(std::move(file)) {}
 
-    const std::string path_;
-    const std::unique_ptr<Poco::Data::Session> session_;
+    const std::unique_ptr<SqliteFile> file_;
 };
 
 }  // namespace provhub::registry

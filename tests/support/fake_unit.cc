@@ -16,6 +16,8 @@ namespace provhub::test {
 FakeMainNode::FakeMainNode(int public_port, int protected_port) : scheduler_(runtime::CreateScheduler(4)) {
     MainNodeOptions options;
     options.registry_path = dir_.File("registry.db");
+    options.join_tokens_path = dir_.File("registry_tokens.db");
+    options.join_tokens_path = dir_.File("join_tokens.db");
     options.public_address = absl::StrCat("127.0.0.1:", public_port);
     options.protected_address = absl::StrCat("127.0.0.1:", protected_port);
     options.provisioning_mode = true;

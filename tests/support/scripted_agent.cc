@@ -43,7 +43,7 @@ Reply SuccessReply(const Request& request) {
 // A callback client: writes are queued, so that no call of a test blocks on a hub that does not read.
 class ScriptedAgent::Stream final : public grpc::ClientBidiReactor<Reply, Request> {
  public:
-    Stream(const std::string& address, AgentOptions options) : options_(options) {
+    Stream(const std::string& address, AgentOptions options) : options_(std::move(options)) {
         grpc::ChannelArguments arguments;
         // A connection of its own, as another process has.
         arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -52,6 +52,9 @@ class ScriptedAgent::Stream final : public grpc::ClientBidiReactor<Reply, Reques
         stub_ = IAMPublicNodesService::NewStub(channel_);
         if (options_.correlated) {
             context_.AddMetadata("provhub-protocol", "1");
+        }
+        for (const auto& [key, value] : options_.metadata) {
+            context_.AddMetadata(key, value);
         }
     }
 
@@ -232,12 +235,12 @@ class ScriptedAgent::Stream final : public grpc::ClientBidiReactor<Reply, Reques
 };
 
 ScriptedAgent::ScriptedAgent(const std::string& address, AgentOptions options)
-    : stream_(std::make_unique<Stream>(address, options)) {
+    : stream_(std::make_unique<Stream>(address, std::move(options))) {
     stream_->Begin();
 }
 
 ScriptedAgent::ScriptedAgent(const std::string& address, const iamanager::v6::NodeInfo& info, AgentOptions options)
-    : ScriptedAgent(address, options) {
+    : ScriptedAgent(address, std::move(options)) {
     SendInfo(info);
     WaitUntilAdmitted();
 }

@@ -8,6 +8,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -27,6 +29,8 @@ struct AgentOptions {
     bool correlated = true;
     // Reads what the hub sends.
     bool reading = true;
+    // Further initial metadata.
+    std::vector<std::pair<std::string, std::string>> metadata = {};
 };
 
 // Thread-safe.

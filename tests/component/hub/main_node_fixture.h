@@ -52,6 +52,8 @@ class MainNodeFixture : public testing::Test {
     // Options are the derived fixture's, or the test's before Start, to change.
     MainNodeFixture() {
         options_.registry_path = dir_.File("nodes.db");
+        options_.join_tokens_path = dir_.File("nodes_tokens.db");
+        options_.join_tokens_path = dir_.File("join_tokens.db");
         options_.public_address = "127.0.0.1:0";
         options_.protected_address = "127.0.0.1:0";
         options_.provisioning_mode = true;

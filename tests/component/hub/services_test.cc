@@ -99,6 +99,7 @@ TEST_F(ServicesTest, OperationsAreServedByTheProtectedListenerAlone) {
 TEST_F(ServicesTest, ASecondServerOnTheSamePortIsRefusedAndToldWhy) {
     MainNodeOptions options = options_;
     options.registry_path = dir_.File("other.db");
+    options.join_tokens_path = dir_.File("other_tokens.db");
     options.public_address = PublicAddress();
     const auto second =
         MainNode::Start(options, {grpc::InsecureServerCredentials(), grpc::InsecureServerCredentials(), ""}, core_,

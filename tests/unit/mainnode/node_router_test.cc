@@ -77,7 +77,7 @@ TEST_F(NodeRouterTest, BringsTheDeadlineForwardToTheLimitOfTheWay) {
 }
 
 TEST_F(NodeRouterTest, ForwardsWithTheLimitOfTheMethod) {
-    const auto admission = table_.Admit(test::AgentInfo("n1"), stream_, Dialect::kCorrelated, [] {}).value();
+    const auto admission = table_.Admit(test::AgentInfo("n1"), {.stream = stream_, .events = {.wake = [] {}}}).value();
     Route(Pause("n1"));
     Route(CreateKey("n1", "subject"));
     EXPECT_EQ(admission.node->NextWrite(admission.generation)->message.timeout_ms(), 60'000u);
@@ -87,7 +87,7 @@ TEST_F(NodeRouterTest, ForwardsWithTheLimitOfTheMethod) {
 
 TEST_F(NodeRouterTest, FillsInTheSystemIdForBothWays) {
     identity_.SetSystem({.system_id = "unit-1", .unit_model = "", .version = ""});
-    const auto admission = table_.Admit(test::AgentInfo("n1"), stream_, Dialect::kCorrelated, [] {}).value();
+    const auto admission = table_.Admit(test::AgentInfo("n1"), {.stream = stream_, .events = {.wake = [] {}}}).value();
     Route(CreateKey("", ""));
     Route(CreateKey("n1", ""));
     EXPECT_EQ(core_.operations().waiting(), 0u) << "identity files are not read on the caller's thread";
@@ -112,7 +112,7 @@ TEST_F(NodeRouterTest, SaysSoWhenThereIsNoSystemIdToFillIn) {
 }
 
 TEST_F(NodeRouterTest, OnlySuccessMovesTheStateOfANode) {
-    const auto admission = table_.Admit(test::AgentInfo("n1"), stream_, Dialect::kCorrelated, [] {}).value();
+    const auto admission = table_.Admit(test::AgentInfo("n1"), {.stream = stream_, .events = {.wake = [] {}}}).value();
     const auto answer = [&](Request::IAMIncomingMessageCase, int aos_code) {
         Request request;
         request.mutable_finish_provisioning_request()->set_node_id("n1");
@@ -131,8 +131,8 @@ TEST_F(NodeRouterTest, OnlySuccessMovesTheStateOfANode) {
 }
 
 TEST_F(NodeRouterTest, AStreamThatEndsAfterANewerOneBeganChangesNothing) {
-    const auto older = table_.Admit(test::AgentInfo("n1"), stream_, Dialect::kCorrelated, [] {}).value();
-    const auto newer = table_.Admit(test::AgentInfo("n1"), stream_, Dialect::kCorrelated, [] {}).value();
+    const auto older = table_.Admit(test::AgentInfo("n1"), {.stream = stream_, .events = {.wake = [] {}}}).value();
+    const auto newer = table_.Admit(test::AgentInfo("n1"), {.stream = stream_, .events = {.wake = [] {}}}).value();
     table_.Leave(older);
     EXPECT_TRUE(registry_->Find("n1")->connected());
     table_.Leave(newer);

@@ -57,14 +57,19 @@ class PendingCallsFixture : public testing::Test {
     void SetUp() override { Make({}); }
 
     void Make(const PendingOptions& options) {
-        calls_ = std::make_shared<PendingCalls>(
-            "n1", options, deadlines_, scheduler_, counters_,
-            [this](const node::Method& method, std::uint64_t) { successes_.emplace_back(method.name); });
+        calls_ = std::make_shared<PendingCalls>("n1", options, deadlines_, scheduler_, counters_,
+                                                [this](const node::Method& method, std::uint64_t generation) {
+                                                    successes_.emplace_back(method.name);
+                                                    success_generations_.push_back(generation);
+                                                });
     }
 
     // Opens a stream and gives it the right to write back.
-    void Attach(std::uint64_t generation, Dialect dialect) {
-        ASSERT_TRUE(calls_->Attach(generation, dialect, [this] { ++wakes_; }));
+    void Attach(std::uint64_t generation, Dialect dialect, Takeover takeover = Takeover::kFence) {
+        ASSERT_TRUE(calls_->Attach(
+            generation, dialect,
+            {.wake = [this] { ++wakes_; }, .drained = [this, generation] { drained_.push_back(generation); }},
+            takeover));
         generation_ = generation;
     }
 
@@ -98,9 +103,12 @@ class PendingCallsFixture : public testing::Test {
         std::make_shared<DeadlineQueue>(scheduler_, [this] { return scheduler_.Now() - start_; });
     HubCounters counters_;
     std::vector<std::string> successes_;
+    std::vector<std::uint64_t> success_generations_;
     std::shared_ptr<PendingCalls> calls_;
     std::uint64_t generation_ = 0;
     int wakes_ = 0;
+    // The generations of the streams that were told so, in that order.
+    std::vector<std::uint64_t> drained_;
 };
 
 }  // namespace provhub::hub

@@ -161,7 +161,7 @@ TEST_F(PendingCallsTest, NothingOfAnOlderStreamCounts) {
     EXPECT_EQ(call->times, 0);
     EXPECT_TRUE(Reply(Csr(request, "csr")).ok());
     EXPECT_EQ(call->outcome->create_key_response().csr(), "csr");
-    EXPECT_FALSE(calls_->Attach(1, Dialect::kCorrelated, [] {}));
+    EXPECT_FALSE(calls_->Attach(1, Dialect::kCorrelated, {.wake = [] {}}, Takeover::kFence));
 }
 
 TEST_F(PendingCallsTest, WaitsForAnAbsentNodeAndThenSaysThatNothingWasSent) {
