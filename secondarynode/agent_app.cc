@@ -10,6 +10,7 @@
 #include "common/runtime/log.h"
 #include "common/status/macros.h"
 #include "secondarynode/link/hub_channel.h"
+#include "secondarynode/link/join_secrets.h"
 
 namespace provhub {
 namespace {
@@ -26,18 +27,19 @@ constexpr double kListenersShare = 0.2;
 
 absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> AgentApp::Create(const config::v1::Config& config,
                                                                      bool provisioning_mode) {
-    ASSIGN_OR_RETURN(const auto main_node, service::ChooseMainNodeAccess(config, provisioning_mode));
     auto scheduler = runtime::CreateScheduler(kBlockingThreads);
     ASSIGN_OR_RETURN(auto audit_log, audit::OpenConfiguredLog(config, *scheduler));
     ASSIGN_OR_RETURN(auto core, node::NodeCore::Create(
                                     config, {.main_node = false, .provisioning_mode = provisioning_mode}, *scheduler));
     ASSIGN_OR_RETURN(auto tls, service::NodeTls::Create(config, provisioning_mode, *core, *scheduler));
+    ASSIGN_OR_RETURN(auto ways,
+                     service::MainNodeWays::Create(config, provisioning_mode, tls->anchors(), tls->identity()));
     ASSIGN_OR_RETURN(const auto credentials, service::ChooseListenerCredentials(config, provisioning_mode, *tls));
     RETURN_IF_ERROR(service::PublishFingerprint(config, credentials));
     std::unique_ptr<AgentApp> app(
         new AgentApp(std::move(scheduler), std::move(audit_log), std::move(core), std::move(tls), provisioning_mode));
     RETURN_IF_ERROR(app->Serve(config, credentials));
-    app->Connect(config, main_node);
+    app->Connect(config, std::move(ways));
     return app;
 }
 
@@ -76,14 +78,30 @@ node::NodeEndpoint& AgentApp::Operations(const std::string& main_node_address) {
                             core_->operations(), *audit_log_, *scheduler_);
 }
 
-void AgentApp::Connect(const config::v1::Config& config, const service::MainNodeAccess& main_node) {
+void AgentApp::Connect(const config::v1::Config& config, std::shared_ptr<service::MainNodeWays> ways) {
+    const link::JoinSecrets secrets(config.join_token_path(), absl::StrCat(config.working_dir(), "/rejoin_secret"));
     link::HubLinkOptions options;
     options.max_delay = config::ToDuration(config.node_reconnect_interval());
     options.time_limit = config::ToDuration(config.timeouts().forward());
+    options.keep_rejoin_secret = [secrets](const std::string& rejoin_secret) {
+        if (const absl::Status kept = secrets.Keep(rejoin_secret); !kept.ok()) {
+            kLog.Warning(absl::StrCat("the next connection will need a new join token: ", kept.message()));
+        }
+    };
     node::CurrentNode& node = core_->current_node();
+    auto connect = [ways = std::move(ways), secrets,
+                    &node](const link::ConnectRequest& request) -> absl::StatusOr<link::HubChannel> {
+        ASSIGN_OR_RETURN(const auto access, request.handover ? ways->Proven() : ways->Next(node.state()));
+        link::HubChannel channel = link::OpenChannel(access, request.timeout);
+        if (!access.proven && access.confidential) {
+            ASSIGN_OR_RETURN(channel.metadata, secrets.Metadata());
+        }
+        return channel;
+    };
     link_ = std::make_unique<link::HubLink>(
-        link::ConnectTo(main_node.address, main_node.credentials, main_node.transport, main_node.server_name),
-        [&node] { return node.Info(); }, Operations(main_node.address), *scheduler_, std::move(options));
+        std::move(connect), [&node] { return node.Info(); }, Operations(config.main_iam_public_server_url()),
+        *scheduler_, std::move(options));
+    identity_changes_ = tls_->identity()->Subscribe([this] { link_->Renew(); });
     node_changes_ = node.Subscribe([this](const iamanager::v6::NodeInfo&) { link_->NodeChanged(); });
     // For a change between the two lines above.
     link_->NodeChanged();

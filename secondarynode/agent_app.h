@@ -48,7 +48,7 @@ class AgentApp final : public runtime::DaemonApp {
     absl::Status Serve(const config::v1::Config& config, const service::ListenerCredentials& credentials);
     // What the link calls.
     node::NodeEndpoint& Operations(const std::string& main_node_address);
-    void Connect(const config::v1::Config& config, const service::MainNodeAccess& main_node);
+    void Connect(const config::v1::Config& config, std::shared_ptr<service::MainNodeWays> ways);
 
     const std::unique_ptr<runtime::Scheduler> scheduler_;
     // Null where the configuration asks for none.
@@ -64,6 +64,7 @@ class AgentApp final : public runtime::DaemonApp {
     std::optional<audit::AuditedEndpoint> audited_;
     std::unique_ptr<link::HubLink> link_;
     runtime::Subscription node_changes_;
+    runtime::Subscription identity_changes_;
 };
 
 }  // namespace provhub

@@ -4,14 +4,17 @@
 
 #include <grpcpp/security/credentials.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
-
-namespace provhub::config::v1 {
-class Config;
-}
+#include "common/node/node_state.h"
+#include "common/tls/channel_credentials.h"
+#include "common/tls/identity.h"
+#include "common/tls/trust_anchors.h"
+#include "provhub/config/v1/config.pb.h"
 
 namespace provhub::service {
 
@@ -22,11 +25,52 @@ struct MainNodeAccess {
     std::string transport;
     std::shared_ptr<grpc::ChannelCredentials> credentials;
     // The name to ask for in the handshake; empty: the host of `address`.
-    std::string server_name;
+    std::string server_name = {};
+    // The node shows its certificate there.
+    bool proven = false;
+    // What is said there can be read by the two ends only.
+    bool confidential = true;
 };
 
-// FailedPrecondition says what to set where this process can't reach a main node as it is configured.
-absl::StatusOr<MainNodeAccess> ChooseMainNodeAccess(const config::v1::Config& config, bool provisioning_mode);
+// The ways to the main node, one for each attempt:
+//
+//   normal mode                              protected port, mutual TLS
+//   provisioning mode, unprovisioned         public port; the main node may be in either mode
+//   provisioning mode, any other state       both, in turn: only the main node knows its mode
+//
+// Thread-safe.
+class MainNodeWays {
+ public:
+    // `anchors` may be null in provisioning mode. InvalidArgument: serverFingerprint is none.
+    static absl::StatusOr<std::unique_ptr<MainNodeWays>> Create(const config::v1::Config& config,
+                                                                bool provisioning_mode,
+                                                                std::shared_ptr<const tls::TrustAnchors> anchors,
+                                                                std::shared_ptr<const tls::IdentitySource> identity);
+
+    // For the next attempt of a node in this state. FailedPrecondition says what is missing.
+    absl::StatusOr<MainNodeAccess> Next(node::NodeState state);
+
+    // That on which the node proves its identity.
+    absl::StatusOr<MainNodeAccess> Proven() const;
+
+ private:
+    MainNodeWays(const config::v1::Config& config, bool provisioning_mode,
+                 std::shared_ptr<const tls::TrustAnchors> anchors, std::shared_ptr<const tls::IdentitySource> identity)
+        : config_(config),
+          provisioning_mode_(provisioning_mode),
+          anchors_(std::move(anchors)),
+          identity_(std::move(identity)) {}
+
+    MainNodeAccess Unproven() const;
+
+    const config::v1::Config config_;
+    const bool provisioning_mode_;
+    const std::shared_ptr<const tls::TrustAnchors> anchors_;
+    const std::shared_ptr<const tls::IdentitySource> identity_;
+    // Who is accepted on the public port, where it is not for caCert to say.
+    tls::FingerprintCheck check_;
+    std::atomic<unsigned> attempts_ = 0;
+};
 
 }  // namespace provhub::service
 

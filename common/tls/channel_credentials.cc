@@ -46,12 +46,19 @@ class FingerprintVerifier final : public ExternalCertificateVerifier {
 
 class ChainVerifier final : public ExternalCertificateVerifier {
  public:
-    ChainVerifier(std::shared_ptr<const TrustAnchors> anchors, std::string server_name)
-        : anchors_(std::move(anchors)), server_name_(std::move(server_name)) {}
+    // Without `check` what the anchors say is final.
+    ChainVerifier(std::shared_ptr<const TrustAnchors> anchors, std::string server_name, FingerprintCheck check)
+        : anchors_(std::move(anchors)), server_name_(std::move(server_name)), check_(std::move(check)) {}
 
     bool Verify(TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)> /*callback*/,
                 grpc::Status* sync_status) override {
-        const absl::Status verified = Check(View(request->peer_cert()), View(request->peer_cert_full_chain()));
+        absl::Status verified = Check(View(request->peer_cert()), View(request->peer_cert_full_chain()));
+        if (!verified.ok() && check_) {
+            const auto known = CheckFingerprint(View(request->peer_cert()));
+            verified = known.ok() ? known
+                                  : absl::PermissionDeniedError(
+                                        absl::StrCat(known.message(), "; and by caCert: ", verified.message()));
+        }
         *sync_status = status::ToGrpc(status::Annotate(verified, "the server is not trusted"));
         return true;
     }
@@ -73,8 +80,14 @@ class ChainVerifier final : public ExternalCertificateVerifier {
         return VerifyServerName(leaf.front(), server_name_);
     }
 
+    absl::Status CheckFingerprint(absl::string_view leaf_pem) const {
+        ASSIGN_OR_RETURN(const std::vector<crypto::Certificate> leaf, crypto::ParsePemCertificates(leaf_pem));
+        return check_(crypto::Fingerprint(leaf.front()));
+    }
+
     const std::shared_ptr<const TrustAnchors> anchors_;
     const std::string server_name_;
+    const FingerprintCheck check_;
 };
 
 }  // namespace
@@ -95,12 +108,22 @@ std::shared_ptr<grpc::ChannelCredentials> VerifiedCredentials(std::shared_ptr<co
     options.set_verify_server_certs(false);
     options.set_check_call_host(false);
     options.set_certificate_verifier(
-        ExternalCertificateVerifier::Create<ChainVerifier>(std::move(anchors), std::move(server_name)));
+        ExternalCertificateVerifier::Create<ChainVerifier>(std::move(anchors), std::move(server_name), nullptr));
     if (identity != nullptr) {
         options.set_certificate_provider(std::make_shared<grpc::experimental::StaticDataCertificateProvider>(
             std::vector<grpc::experimental::IdentityKeyCertPair>{{identity->key, identity->chain_pem}}));
         options.watch_identity_key_cert_pairs();
     }
+    return grpc::experimental::TlsCredentials(options);
+}
+
+std::shared_ptr<grpc::ChannelCredentials> VerifiedOrKnownCredentials(std::shared_ptr<const TrustAnchors> anchors,
+                                                                     std::string server_name, FingerprintCheck check) {
+    grpc::experimental::TlsChannelCredentialsOptions options;
+    options.set_verify_server_certs(false);
+    options.set_check_call_host(false);
+    options.set_certificate_verifier(ExternalCertificateVerifier::Create<ChainVerifier>(
+        std::move(anchors), std::move(server_name), std::move(check)));
     return grpc::experimental::TlsCredentials(options);
 }
 

@@ -42,6 +42,11 @@ std::shared_ptr<grpc::ChannelCredentials> VerifiedCredentials(std::shared_ptr<co
                                                               std::string server_name,
                                                               std::shared_ptr<const Identity> identity = nullptr);
 
+// TLS to a server that either would accept: `anchors` vouch for it as VerifiedCredentials says, or `check` knows it.
+// The check is asked only where the anchors do not vouch.
+std::shared_ptr<grpc::ChannelCredentials> VerifiedOrKnownCredentials(std::shared_ptr<const TrustAnchors> anchors,
+                                                                     std::string server_name, FingerprintCheck check);
+
 }  // namespace provhub::tls
 
 #endif  // PROVHUB_COMMON_TLS_CHANNEL_CREDENTIALS_H_

@@ -34,16 +34,19 @@ grpc::ChannelArguments Arguments(absl::Duration connect_timeout) {
 
 }  // namespace
 
-HubConnector ConnectTo(std::string target, std::shared_ptr<grpc::ChannelCredentials> credentials, std::string transport,
-                       std::string server_name) {
-    return [target = std::move(target), credentials = std::move(credentials), transport = std::move(transport),
-            server_name = std::move(server_name)](absl::Duration connect_timeout) -> absl::StatusOr<HubChannel> {
-        grpc::ChannelArguments arguments = Arguments(connect_timeout);
-        if (!server_name.empty()) {
-            arguments.SetSslTargetNameOverride(server_name);
-        }
-        return HubChannel{.where = absl::StrCat(target, " (", transport, ")"),
-                          .channel = grpc::CreateCustomChannel(target, credentials, arguments)};
+HubChannel OpenChannel(const service::MainNodeAccess& access, absl::Duration connect_timeout) {
+    grpc::ChannelArguments arguments = Arguments(connect_timeout);
+    if (!access.server_name.empty()) {
+        arguments.SetSslTargetNameOverride(access.server_name);
+    }
+    return {.where = absl::StrCat(access.address, " (", access.transport, ")"),
+            .channel = grpc::CreateCustomChannel(access.address, access.credentials, arguments),
+            .proven = access.proven};
+}
+
+HubConnector ConnectTo(service::MainNodeAccess access) {
+    return [access = std::move(access)](const ConnectRequest& request) -> absl::StatusOr<HubChannel> {
+        return OpenChannel(access, request.timeout);
     };
 }
 

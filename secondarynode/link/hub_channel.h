@@ -2,19 +2,16 @@
 #ifndef PROVHUB_SECONDARYNODE_LINK_HUB_CHANNEL_H_
 #define PROVHUB_SECONDARYNODE_LINK_HUB_CHANNEL_H_
 
-#include <grpcpp/security/credentials.h>
-
-#include <memory>
-#include <string>
-
+#include "common/service/main_node_access.h"
 #include "secondarynode/link/hub_link.h"
 
 namespace provhub::link {
 
-// Channels to `target` ("host:port"); `transport` is for people. A main node that is gone is noticed by pings within 20
-// s.
-HubConnector ConnectTo(std::string target, std::shared_ptr<grpc::ChannelCredentials> credentials, std::string transport,
-                       std::string server_name = "");
+// A main node that is gone is noticed by pings within 20 s.
+HubChannel OpenChannel(const service::MainNodeAccess& access, absl::Duration connect_timeout);
+
+// The same way for each attempt.
+HubConnector ConnectTo(service::MainNodeAccess access);
 
 }  // namespace provhub::link
 

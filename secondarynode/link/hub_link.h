@@ -7,6 +7,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -23,9 +25,19 @@ struct HubChannel {
     // For people: "main:8090, plaintext".
     std::string where;
     std::shared_ptr<grpc::Channel> channel;
+    // The node proves its identity on it.
+    bool proven = false;
+    // Initial metadata for RegisterNode.
+    std::vector<std::pair<std::string, std::string>> metadata = {};
 };
-// `connect_timeout` bounds the time from the first packet to the end of the handshake. Never blocks.
-using HubConnector = std::function<absl::StatusOr<HubChannel>(absl::Duration connect_timeout)>;
+struct ConnectRequest {
+    // Bounds the time from the first packet to the end of the handshake.
+    absl::Duration timeout;
+    // The channel is to take over from a proven one, and has to be proven too.
+    bool handover = false;
+};
+// Called from any thread but gRPC's; may block on the disk, never on the network.
+using HubConnector = std::function<absl::StatusOr<HubChannel>(const ConnectRequest& request)>;
 
 struct HubLinkOptions {
     // Back-off between attempts.
@@ -36,6 +48,8 @@ struct HubLinkOptions {
     // How long the main node's caller is taken to wait where the request does not say.
     absl::Duration time_limit = absl::Minutes(5);
     std::function<double()> random = SystemRandom();
+    // Told of the secret by which this node may come back as long as it has no identity. May block on the disk.
+    std::function<void(const std::string& rejoin_secret)> keep_rejoin_secret = [](const std::string&) {};
 };
 
 // Holds a RegisterNode stream to the main node open, through which the main node uses `operations`; when the stream
@@ -55,6 +69,11 @@ class HubLink {
 
     // What `describe` yields has changed: the main node is told, before it gets any answer that is given from now on.
     void NodeChanged();
+
+    // What the node shows to prove its identity has changed. A proven connection is replaced by a new one: that one
+    // takes the calls as soon as the main node has admitted it, while the one before brings its answers and ends. Where
+    // the new one fails, the one before stays. Never blocks.
+    void Renew();
 
     // Connects no more and takes no new requests; returns when the open ones have been answered and the stream has
     // ended, at the latest after `limit`, when what is still open is cut off. Blocks.

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/runtime/log.h"
 #include "common/status/status.h"
+#include "secondarynode/link/join_secrets.h"
 
 namespace provhub::link {
 namespace {
@@ -14,23 +15,31 @@ constexpr runtime::Log kLog("link");
 // Announces that this node understands request_id, timeout_ms, operation_id and cancel in the envelope.
 constexpr char kProtocolKey[] = "provhub-protocol";
 constexpr char kProtocolVersion[] = "1";
+constexpr char kHandoverKey[] = "provhub-handover";
+constexpr char kHandover[] = "1";
 
 // From the last message to the status of the stream.
 constexpr absl::Duration kEndGrace = absl::Milliseconds(500);
 
 }  // namespace
 
-HubStream::HubStream(const std::shared_ptr<grpc::Channel>& channel, Callbacks callbacks, runtime::Scheduler& scheduler)
-    : stub_(iamanager::v6::IAMPublicNodesService::NewStub(channel)),
+HubStream::HubStream(const HubChannel& channel, bool handover, Callbacks callbacks, runtime::Scheduler& scheduler)
+    : stub_(iamanager::v6::IAMPublicNodesService::NewStub(channel.channel)),
       callbacks_(std::move(callbacks)),
       scheduler_(scheduler) {
     context_.AddMetadata(kProtocolKey, kProtocolVersion);
+    if (handover) {
+        context_.AddMetadata(kHandoverKey, kHandover);
+    }
+    for (const auto& [key, value] : channel.metadata) {
+        context_.AddMetadata(key, value);
+    }
 }
 
-std::shared_ptr<HubStream> HubStream::Create(const std::shared_ptr<grpc::Channel>& channel, Callbacks callbacks,
+std::shared_ptr<HubStream> HubStream::Create(const HubChannel& channel, bool handover, Callbacks callbacks,
                                              node::NodeEndpoint& operations, runtime::Scheduler& scheduler,
                                              absl::Duration time_limit) {
-    std::shared_ptr<HubStream> stream(new HubStream(channel, std::move(callbacks), scheduler));
+    std::shared_ptr<HubStream> stream(new HubStream(channel, handover, std::move(callbacks), scheduler));
     stream->requests_ = std::make_shared<StreamRequests>(operations, scheduler, time_limit,
                                                          [weak = std::weak_ptr<HubStream>(stream)](node::Reply reply) {
                                                              if (const auto receiver = weak.lock()) {
@@ -161,19 +170,16 @@ void HubStream::WriteEnded() {
     WriteNext();
 }
 
-void HubStream::TellOnce(bool HubStream::*told, const std::function<void()>& event) {
-    {
-        absl::MutexLock lock(&mutex_);
-        if (std::exchange(this->*told, true)) {
-            return;
-        }
-    }
-    event();
+bool HubStream::IsFirst(bool HubStream::*told) {
+    absl::MutexLock lock(&mutex_);
+    return !std::exchange(this->*told, true);
 }
 
 void HubStream::OnReadInitialMetadataDone(bool ok) {
-    if (ok) {
-        TellOnce(&HubStream::admitted_, callbacks_.admitted);
+    if (ok && IsFirst(&HubStream::admitted_)) {
+        const auto& metadata = context_.GetServerInitialMetadata();
+        const auto secret = metadata.find(kRejoinSecretKey);
+        callbacks_.admitted(secret == metadata.end() ? "" : std::string(secret->second.data(), secret->second.size()));
     }
 }
 
@@ -201,8 +207,8 @@ void HubStream::OnReadDone(bool ok) {
 }
 
 void HubStream::OnWriteDone(bool ok) {
-    if (ok) {
-        TellOnce(&HubStream::opened_, callbacks_.opened);
+    if (ok && IsFirst(&HubStream::opened_)) {
+        callbacks_.opened();
     }
     WriteEnded();
 }

@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -15,6 +16,7 @@
 #include "common/node/node_endpoint.h"
 #include "common/runtime/scheduler.h"
 #include "iamanager/v6/iamanager.grpc.pb.h"
+#include "secondarynode/link/hub_link.h"
 #include "secondarynode/link/stream_requests.h"
 
 namespace provhub::link {
@@ -34,16 +36,16 @@ class HubStream final : public grpc::ClientBidiReactor<node::Reply, node::Reques
         std::function<iamanager::v6::NodeInfo()> describe;
         // Once at most: NodeInfo has been handed to a connection. Main nodes of other make never say more.
         std::function<void()> opened;
-        // Once at most: the main node has admitted this node.
-        std::function<void()> admitted;
+        // Once at most: the main node has admitted this node, and given it this rejoin secret; empty: none.
+        std::function<void(const std::string& rejoin_secret)> admitted;
         // Exactly once after Start, as the last call of all, in a callback of gRPC. The stream is handed over and MUST
         // be let go of elsewhere: with the last channel of a process go gRPC's threads, which cannot join themselves.
         std::function<void(std::shared_ptr<HubStream>, const absl::Status&)> ended;
     };
 
     // `operations` and `scheduler` MUST outlive the stream; `time_limit` is for requests that do not say how long their
-    // caller waits.
-    static std::shared_ptr<HubStream> Create(const std::shared_ptr<grpc::Channel>& channel, Callbacks callbacks,
+    // caller waits. `handover`: the stream takes over from another one of this node.
+    static std::shared_ptr<HubStream> Create(const HubChannel& channel, bool handover, Callbacks callbacks,
                                              node::NodeEndpoint& operations, runtime::Scheduler& scheduler,
                                              absl::Duration time_limit);
 
@@ -61,7 +63,7 @@ class HubStream final : public grpc::ClientBidiReactor<node::Reply, node::Reques
     void Cancel();
 
  private:
-    HubStream(const std::shared_ptr<grpc::Channel>& channel, Callbacks callbacks, runtime::Scheduler& scheduler);
+    HubStream(const HubChannel& channel, bool handover, Callbacks callbacks, runtime::Scheduler& scheduler);
 
     void OnReadInitialMetadataDone(bool ok) override;
     void OnReadDone(bool ok) override;
@@ -74,8 +76,8 @@ class HubStream final : public grpc::ClientBidiReactor<node::Reply, node::Reques
     void WriteNext();
     void WriteEnded();
     void HalfClose();
-    // Calls `event` unless `told` says that this was done.
-    void TellOnce(bool HubStream::*told, const std::function<void()>& event);
+    // True for the first caller only.
+    bool IsFirst(bool HubStream::*told);
 
     const std::unique_ptr<iamanager::v6::IAMPublicNodesService::Stub> stub_;
     const Callbacks callbacks_;

@@ -66,7 +66,8 @@ FakeAgent::FakeAgent(const std::string& node_id, const std::string& address, run
                      node::NodeEndpoint* operations)
     : core_(node_id, /*main_node=*/false),
       link_(std::make_unique<link::HubLink>(
-          link::ConnectTo(address, grpc::InsecureChannelCredentials(), "plaintext"),
+          link::ConnectTo(
+              {.address = address, .transport = "plaintext", .credentials = grpc::InsecureChannelCredentials()}),
           [this] { return core_.current_node().Info(); }, operations == nullptr ? core_.operations() : *operations,
           scheduler, link::HubLinkOptions())),
       changes_(core_.current_node().Subscribe([this](const iamanager::v6::NodeInfo&) { link_->NodeChanged(); })) {}

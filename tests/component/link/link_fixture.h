@@ -39,7 +39,8 @@ class LinkFixture : public testing::Test {
 
     void StartLink(const std::string& address) {
         link_ = std::make_unique<HubLink>(
-            ConnectTo(address, grpc::InsecureChannelCredentials(), "plaintext"),
+            ConnectTo(
+                {.address = address, .transport = "plaintext", .credentials = grpc::InsecureChannelCredentials()}),
             [this] {
                 absl::MutexLock lock(&info_mutex_);
                 return info_;
