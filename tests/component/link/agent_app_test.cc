@@ -81,7 +81,7 @@ class AgentAppTest : public testing::Test {
 TEST_F(AgentAppTest, DoesNotStartInNormalModeAndSaysWhatToSet) {
     const auto app = AgentApp::Create(config_, /*provisioning_mode=*/false);
     EXPECT_EQ(app.status().code(), absl::StatusCode::kFailedPrecondition);
-    EXPECT_THAT(std::string(app.status().message()), HasSubstr("--provisioning"));
+    EXPECT_THAT(std::string(app.status().message()), HasSubstr("certStorage"));
 }
 
 TEST_F(AgentAppTest, ShowsTheCertificateWhoseFingerprintItPublished) {

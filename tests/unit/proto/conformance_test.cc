@@ -21,6 +21,7 @@
 #include "iamanager/v6/iamanager.pb.h"
 #include "iamanager/version.pb.h"
 #include "provhub/config/v1/config.pb.h"
+#include "provhub/v1/join_tokens.pb.h"
 #include "provhub/v1/provhub.pb.h"
 
 namespace provhub {
@@ -165,7 +166,7 @@ std::vector<const FileDescriptor*> CompiledFiles() {
         common::v2::ErrorInfo::descriptor()->file(),   iamanager::APIVersion::descriptor()->file(),
         iamanager::v6::NodeInfo::descriptor()->file(), iamanager::v6::CertInfo::descriptor()->file(),
         v1::ServerInfo::descriptor()->file(),          v1::Certificate::descriptor()->file(),
-        config::v1::Config::descriptor()->file()};
+        v1::JoinToken::descriptor()->file(),           config::v1::Config::descriptor()->file()};
     std::vector<const FileDescriptor*> files;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(PROTO_DIR)) {
         if (entry.path().extension() != ".proto") {
