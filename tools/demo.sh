@@ -1,6 +1,8 @@
 #!/bin/bash
-# Gives a unit of one main node and two secondary nodes their identities, on this machine: real processes, each with its
-# own PKCS#11 tokens (SoftHSM), and a development CA. Then looks into the tokens with other people's tools.
+# Takes a unit of one main node and two secondary nodes through its life, on this machine: real processes, each with its
+# own PKCS#11 tokens (SoftHSM), and a development CA. The nodes get their identities, meet again over mutual TLS, are
+# called by an operator whose key is in a token, too, one of them is renewed, and in the end all are deprovisioned. In
+# between other people's tools look into the tokens.
 #
 #   tools/demo.sh [--keep]      --keep leaves the directory with everything in it
 #
@@ -21,7 +23,7 @@ esac
 readonly library=/usr/lib/softhsm/libsofthsm2.so
 readonly nodes=(main secondary-1 secondary-2)
 readonly bin=$PWD/build/release/bin
-declare -A pid protected
+declare -A pid
 
 title() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 fail() {
@@ -65,7 +67,7 @@ module() {
         "$1" "$3" "${4:+, $4}" "$library" "$2" "$dir"
 }
 
-# Of the certificate that a daemon shows while its node has none. NODE
+# Of the certificate that a daemon shows in provisioning mode. NODE
 fingerprint() {
     local file=$work/$1/state/server-fingerprint
     for _ in {1..100}; do
@@ -89,8 +91,8 @@ write_config() {
         role='"identifier": {"plugin": "fileidentifier", "params": {"systemIDPath": "'$dir'/system-id",
             "unitModelPath": "'$dir'/unit-model", "subjectsPath": "'$dir'/subjects"}},'
     else
-        role='"mainIamPublicServerUrl": "127.0.0.1:'$main_public'",
-            "mainIamProtectedServerUrl": "127.0.0.1:'$main_protected'", "nodeReconnectInterval": "2s",
+        role='"mainIamPublicServerUrl": "localhost:'$main_public'",
+            "mainIamProtectedServerUrl": "localhost:'$main_protected'", "nodeReconnectInterval": "1s",
             "serverFingerprint": "'$(fingerprint main)'",'
     fi
     cat >"$dir/config.json" <<JSON
@@ -100,6 +102,7 @@ write_config() {
     "iamPublicServerUrl": "127.0.0.1:$2",
     "iamProtectedServerUrl": "127.0.0.1:$3",
     "workingDir": "$dir/state",
+    "auditLogPath": "$dir/audit.log",
     $role
     "nodeInfo": {
         "nodeIdPath": "$dir/node-id",
@@ -107,7 +110,7 @@ write_config() {
         "provisioningStatePath": "$dir/provisionstate"
     },
     "certModules": [
-        $(module iam aoscore ecc '"extendedKeyUsage": ["serverAuth", "clientAuth"]'),
+        $(module iam aoscore ecc '"extendedKeyUsage": ["serverAuth", "clientAuth"], "alternativeNames": ["localhost"]'),
         $(module sm aoscore ecc '"extendedKeyUsage": ["clientAuth"]'),
         $(module online aoscloud ecc),
         $(module offline aoscloud rsa),
@@ -117,12 +120,62 @@ write_config() {
 JSON
 }
 
-start_daemon() {
-    local program=provhub-agent
-    [ "$1" = main ] && program=provhub-main
-    SOFTHSM2_CONF=$work/$1/softhsm2.conf "$bin/$program" --config "$work/$1/config.json" --provisioning \
-        >"$work/$1/log" 2>&1 </dev/null &
-    pid[$1]=$!
+# Every node, the main node first. [OPTION]
+start_daemons() {
+    local i node program
+    for i in "${!nodes[@]}"; do
+        node=${nodes[i]} program=provhub-agent
+        [ "$node" = main ] && program=provhub-main
+        rm -f "$work/$node/state/server-fingerprint"
+        # The certificate that a main node shows in provisioning mode is another one after each start.
+        [ $# -eq 0 ] || write_config "$node" "${ports[2 * i]}" "${ports[2 * i + 1]}"
+        SOFTHSM2_CONF=$work/$node/softhsm2.conf "$bin/$program" --config "$work/$node/config.json" "$@" \
+            >>"$work/$node/log" 2>&1 </dev/null &
+        pid[$node]=$!
+        printf '   %-12s process %s, listening on %s and %s\n' "$node" "$!" "${ports[2 * i]}" "${ports[2 * i + 1]}"
+    done
+}
+
+# A token of the operator's own, a key in it, and a certificate for the key.
+make_operator() {
+    local dir=$work/operator
+    mkdir -p "$dir/tokens"
+    printf 'directories.tokendir = %s/tokens\nobjectstore.backend = file\nlog.level = ERROR\n' "$dir" >"$dir/softhsm2.conf"
+    (umask 077 && head -c 15 /dev/urandom | base64 >"$dir/pin")
+    SOFTHSM2_CONF=$dir/softhsm2.conf softhsm2-util --init-token --free --label operator \
+        --so-pin "$(head -c 15 /dev/urandom | base64)" --pin "$(cat "$dir/pin")" >/dev/null
+    operator_key="pkcs11:token=operator;object=me?module-path=$library&pin-source=$dir/pin"
+    as_operator csr --new-key "$operator_key" --subject demo-operator --operator >"$dir/me.csr"
+    "$bin/provctl" ca sign "$work/ca" <"$dir/me.csr" >"$dir/me.pem"
+}
+
+as_operator() {
+    XDG_STATE_HOME=$work/operator/state SOFTHSM2_CONF=$work/operator/softhsm2.conf "$bin/provctl" "$@"
+}
+
+# Over mutual TLS, to the main node.
+provctl_normal() {
+    as_operator --server "localhost:$main_protected" --ca-cert "$work/ca/root.pem" --cert "$work/operator/me.pem" \
+        --key "$operator_key" "$@"
+}
+
+# COMMAND: of provctl, to the main node.
+await_nodes() {
+    local connected
+    for _ in {1..150}; do
+        connected=$("$@" nodes -o json 2>/dev/null | jq '[.nodes[] | select(.connected)] | length') || connected=0
+        [ "$connected" = "${#nodes[@]}" ] && return
+        sleep 0.1
+    done
+    fail 'not every node is connected'
+}
+
+# What must not be allowed. WHAT COMMAND...
+refused() {
+    local what=$1 words
+    shift
+    ! words=$("$@" 2>&1) || fail "$what was not refused"
+    printf '   %s: %s\n' "$what" "$(tail -n 1 <<<"$words")"
 }
 
 free_ports() {
@@ -184,8 +237,9 @@ check_certificate() {
         "$(openssl x509 -in "$leaf" -noout -text | sed -n 's/ *Public-Key: (\(.*\))/\1/p' | head -n 1) in $token"
 }
 
+# NODE CERTIFICATES
 check_node() {
-    local node=$1 token id keys=0 certificates=0
+    local node=$1 expected=$2 token id keys=0 certificates=0
     for token in aoscore aoscloud; do
         : >"$work/$node/$token-all.pem"
         for id in $(look_into "$node" "$token" --list-objects --type cert | sed -n 's/^ *ID: *//p'); do
@@ -197,9 +251,9 @@ check_node() {
     while read -r type token id self_signed; do
         check_certificate "$node" "$type" "$token" "$id" "$self_signed"
         certificates=$((certificates + 1))
-    done < <(jq -r '.certificates[] | [.type, (.certUrl | capture("token=(?<t>[^;?]*)").t),
-        (.certUrl | capture("id=(?<i>[^;?]*)").i | gsub("%"; "")), .selfSigned] | join(" ")' "$work/$node/certs.json")
-    [ "$certificates" -eq 5 ] || fail "$node: 5 certificates expected, $certificates found"
+    done < <(jq -r --arg node "$node" '.nodes[] | select(.nodeId == $node) | .certificates[] | [.type, (.certUrl | capture("token=(?<t>[^;?]*)").t),
+        (.certUrl | capture("id=(?<i>[^;?]*)").i | gsub("%"; "")), .selfSigned] | join(" ")' "$work/certs.json")
+    [ "$certificates" -eq "$expected" ] || fail "$node: $expected certificates expected, $certificates found"
     [ "$keys" -eq "$certificates" ] || fail "$node: $keys private keys for $certificates certificates"
     printf '   %-12s %s private keys, each sensitive from its birth in the token and never extractable\n' "$node" "$keys"
 }
@@ -211,45 +265,71 @@ cmake --build --preset release --parallel "$(nproc)" --target provhub-main provh
 begun=$SECONDS
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/provhub-demo.XXXXXX")
+# In provisioning mode, to the main node.
 provctl() {
-    "$bin/provctl" --server "127.0.0.1:${protected[$node]}" --server-fingerprint "$(fingerprint "$node")" "$@"
+    "$bin/provctl" --server "localhost:$main_protected" --server-fingerprint "$(fingerprint main)" "$@"
 }
 
-title "Starting a main node and two secondary nodes in $work"
 "$bin/provctl" ca init "$work/ca" >/dev/null 2>&1
 (umask 077 && head -c 15 /dev/urandom | base64 >"$work/password")
 read -r -a ports < <(free_ports $((2 * ${#nodes[@]})))
 main_public=${ports[0]} main_protected=${ports[1]}
-for i in "${!nodes[@]}"; do
-    write_config "${nodes[i]}" "${ports[2 * i]}" "${ports[2 * i + 1]}"
-    protected[${nodes[i]}]=${ports[2 * i + 1]}
-    start_daemon "${nodes[i]}"
-    printf '   %-12s process %s, listening on %s and %s\n' "${nodes[i]}" "$!" "${ports[2 * i]}" "${ports[2 * i + 1]}"
-done
 
-node=main
+title "Starting a main node and two secondary nodes in provisioning mode, in $work"
+start_daemons --provisioning
+
 title 'provctl provision --all'
 provctl provision --all --wait-for "${#nodes[@]}" --wait 30s --ca "$work/ca" --password-file "$work/password"
-
-title 'provctl nodes'
-provctl nodes
-[ "$(provctl nodes -o json | jq '[.nodes[] | select(.state == "provisioned" and .connected)] | length')" -eq \
-    "${#nodes[@]}" ] || fail 'not every node is provisioned and connected'
 for node in "${nodes[@]}"; do
-    title "provctl certs, on $node"
-    provctl certs -o json >"$work/$node/certs.json"
-    # Without the greater part of the PKCS#11 URLs, which end in the path of the PIN's file.
-    provctl certs | cut -c "1-${COLUMNS:-160}"
     [ "$(head -n 1 "$work/$node/provisionstate")" = provisioned ] || fail "$node: its state file says something else"
 done
+
+title 'Restarting in normal mode: mutual TLS with the keys in the tokens'
+stop_daemons || fail 'a daemon did not end well'
+start_daemons
+make_operator
+await_nodes provctl_normal
+
+title 'provctl nodes, as an operator'
+provctl_normal nodes
+
+title 'A call to a secondary node, forwarded by the main node'
+provctl_normal pause secondary-1 2>&1
+provctl_normal resume secondary-1 >/dev/null 2>&1
+refused 'without a certificate' "$bin/provctl" --server "localhost:$main_protected" --ca-cert "$work/ca/root.pem" \
+    pause secondary-1
+refused 'deprovisioning in normal mode' provctl_normal deprovision secondary-1 --password-file "$work/password"
+
+title 'provctl renew secondary-1'
+provctl_normal renew secondary-1 --type iam --within 400d --ca "$work/ca" --password-file "$work/password"
+await_nodes provctl_normal
+
+title 'provctl certs --all'
+provctl_normal certs --all -o json >"$work/certs.json"
+# Without the greater part of the PKCS#11 URLs, which end in the path of the PIN's file.
+provctl_normal certs --all | cut -c "1-${COLUMNS:-160}"
 
 title 'Stopping the daemons'
 stop_daemons || fail 'a daemon did not end well'
 
 title 'What the tokens hold, by pkcs11-tool and openssl'
 for node in "${nodes[@]}"; do
-    check_node "$node"
+    check_node "$node" "$([ "$node" = secondary-1 ] && echo 6 || echo 5)"
 done
 
-printf '\nAll is well: %s nodes provisioned, every chain and every key checked, in %s s.\n' "${#nodes[@]}" \
-    $((SECONDS - begun))
+title 'Restarting in provisioning mode and deprovisioning'
+start_daemons --provisioning
+await_nodes provctl
+provctl deprovision secondary-1 secondary-2 main --password-file "$work/password"
+for node in "${nodes[@]}"; do
+    [ "$(head -n 1 "$work/$node/provisionstate")" = unprovisioned ] || fail "$node: its state file says something else"
+done
+stop_daemons || fail 'a daemon did not end well'
+
+title 'What was asked of each node, and by whom: provctl audit verify'
+for node in "${nodes[@]}"; do
+    "$bin/provctl" audit verify "$work/$node/audit.log"
+done
+
+printf '\nAll is well: %s nodes provisioned, called, renewed and deprovisioned, every chain and every key checked, in %s s.\n' \
+    "${#nodes[@]}" $((SECONDS - begun))
