@@ -30,7 +30,7 @@ def _checked(response):
 
 
 class Api:
-    def __init__(self, address, timeout=30.0):
+    def __init__(self, address, timeout=30.0, credentials=None, server_name=None):
         self.timeout = timeout
         options = [
             ("grpc.enable_http_proxy", 0),
@@ -40,7 +40,12 @@ class Api:
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_send_message_length", -1),
         ]
-        self.channel = grpc.insecure_channel(address, options=options)
+        if server_name is not None:
+            options.append(("grpc.ssl_target_name_override", server_name))
+        if credentials is None:
+            self.channel = grpc.insecure_channel(address, options=options)
+        else:
+            self.channel = grpc.secure_channel(address, credentials, options=options)
         self.provisioning = iam_grpc.IAMProvisioningServiceStub(self.channel)
         self.certificates = iam_grpc.IAMCertificateServiceStub(self.channel)
         self.node_control = iam_grpc.IAMNodesServiceStub(self.channel)

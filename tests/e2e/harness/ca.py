@@ -89,10 +89,11 @@ class Ca:
     def expired_leaf(self, csr):
         return self.leaf(csr, ("-startdate", "20200101000000Z", "-enddate", "20200201000000Z"))
 
-    def new_csr(self, name="somebody else"):
+    def new_csr(self, name="somebody else", key_path=None, extensions=()):
         """Of a key that no token has."""
         return openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-nodes", "-keyout",
-                       f"{self.directory}/foreign.key", "-subj", f"/CN={name}")
+                       key_path or f"{self.directory}/foreign.key", "-subj", f"/CN={name}",
+                       *(argument for extension in extensions for argument in ("-addext", extension)))
 
     def verifies(self, leaf, untrusted):
         """Whether openssl finds a path from the leaf to the root."""

@@ -47,6 +47,8 @@ class Node:
         self.config.update(settings or {})
         self.arguments = ["--provisioning", "-v", "debug"]
         self.daemon = None
+        # The credentials of this test's calls, where the node doesn't serve plaintext.
+        self.credentials = None
         self._apis = {}
 
     def _write(self, name, text):
@@ -164,7 +166,7 @@ class Node:
 
     def _api(self, address):
         if address not in self._apis:
-            self._apis[address] = Api(address)
+            self._apis[address] = Api(address, credentials=self.credentials)
         return self._apis[address]
 
     def own_state(self):
