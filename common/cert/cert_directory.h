@@ -32,7 +32,8 @@ class CertDirectory {
     // Oldest first within a type.
     virtual absl::StatusOr<std::vector<CertRecord>> List() const = 0;
 
-    // Tells of every certificate that comes into use from now on, of any type.
+    // Tells of every certificate that comes into use from now on, of any type: on the thread that brought it, before
+    // the keys of older ones are removed. The listener may use the token; nothing else may hold it up.
     [[nodiscard]] virtual runtime::Subscription Subscribe(std::function<void(const CertRecord&)> listener) = 0;
 };
 

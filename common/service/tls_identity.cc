@@ -38,10 +38,11 @@ class TlsIdentity::State : public std::enable_shared_from_this<State> {
                 return;
             }
         }
-        scheduler_.Post([self = shared_from_this()] { self->ReadIfDue(); });
+        scheduler_.Post([self = shared_from_this()] { self->ReadNow(); });
     }
 
-    void ReadIfDue() {
+    // Blocks on the token. On return Current answers what the node had when the call came.
+    void ReadNow() {
         {
             absl::MutexLock lock(&mutex_);
             mutex_.Await(absl::Condition(this, &State::Idle));
@@ -129,14 +130,15 @@ TlsIdentity::TlsIdentity(std::string type, node::NodeCore& core, runtime::Schedu
     if (state_->type().empty()) {
         return;
     }
+    // At once: while the listener runs the key before this one is still there, so no handshake needs one that is gone.
     certificates_ = core.certificates().Subscribe([state = state_](const cert::CertRecord& record) {
         if (record.type == state->type()) {
-            state->ReadSoon();
+            state->ReadNow();
         }
     });
     // Of the end of all certificates only the node's state tells.
     node_ = core.current_node().Subscribe([state = state_](const iamanager::v6::NodeInfo&) { state->ReadSoon(); });
-    state_->ReadIfDue();
+    state_->ReadNow();
 }
 
 void TlsIdentity::Stop() {

@@ -74,12 +74,12 @@ def served_serial(address):
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         with context.wrap_socket(connection) as secured:
             pem = ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True))
-    return openssl("x509", "-noout", "-serial", stdin=pem).strip().split("=")[1].lstrip("0").upper()
+    return int(openssl("x509", "-noout", "-serial", stdin=pem).strip().split("=")[1], 16)
 
 
 def renew(vehicle, node_id):
     info = vehicle.api.enrol(node_id, "iam", vehicle.password, vehicle.ca)
-    return info.serial.lstrip("0").upper()
+    return int(info.serial, 16)
 
 
 @pytest.fixture(scope="module")
