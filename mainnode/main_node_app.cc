@@ -1,5 +1,7 @@
 #include "mainnode/main_node_app.h"
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -8,6 +10,7 @@
 #include "common/audit/configured_log.h"
 #include "common/config/config.h"
 #include "common/runtime/log.h"
+#include "common/runtime/rate_limit.h"
 #include "common/service/listener_credentials.h"
 #include "common/status/macros.h"
 
@@ -18,6 +21,12 @@ constexpr runtime::Log kLog("main");
 
 // Operations on different tokens, platform hooks and the registry's file side by side.
 constexpr int kBlockingThreads = 8;
+
+// Of streams that are refused.
+constexpr double kStreamRecordsAtOnce = 20;
+constexpr double kStreamRecordsPerSecond = 1;
+// What a stream says of itself before it is let in may be anything.
+constexpr std::size_t kLongestNodeIdInRecord = 128;
 
 MainNodeOptions OptionsOf(const config::v1::Config& config, bool provisioning_mode) {
     const auto& timeouts = config.timeouts();
@@ -33,6 +42,21 @@ MainNodeOptions OptionsOf(const config::v1::Config& config, bool provisioning_mo
     options.limits.forward_node_state_limit = config::ToDuration(timeouts.forward_node_state());
     options.pending.node_wait = config::ToDuration(timeouts.node_wait());
     return options;
+}
+
+// Both outlive the streams.
+std::function<void(const hub::RefusedStream&)> RecordRefusedStreams(const service::RefusalRecords& records,
+                                                                    const runtime::Scheduler& clock) {
+    auto limit = std::make_shared<runtime::RateLimit>(kStreamRecordsAtOnce, kStreamRecordsPerSecond);
+    return [limit, &records, &clock](const hub::RefusedStream& stream) {
+        if (const auto untold = limit->Admit(clock.Now())) {
+            records.Append({.caller = stream.caller,
+                            .method = "/iamanager.v6.IAMPublicNodesService/RegisterNode",
+                            .reason = stream.reason,
+                            .untold = *untold},
+                           stream.node_id.substr(0, kLongestNodeIdInRecord));
+        }
+    };
 }
 
 }  // namespace
@@ -53,6 +77,7 @@ absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> MainNodeApp::Create(const co
     app->subjects_watch_ = SubjectsWatch::Start(app->identity_, *app->scheduler_);
     MainNodeOptions node_options = OptionsOf(config, provisioning_mode);
     node_options.audit_log = app->audit_log_.get();
+    node_options.sessions.on_refused = RecordRefusedStreams(*app->refusals_, *app->scheduler_);
     ASSIGN_OR_RETURN(app->main_node_,
                      MainNode::Start(node_options, credentials, *app->core_, *app->identity_, *app->scheduler_));
     return app;

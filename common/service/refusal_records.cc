@@ -5,21 +5,11 @@
 
 namespace provhub::service {
 
-RefusalRecords::RefusalRecords(NodeTls& tls, audit::AuditLog* log, const std::string& node_id)
-    : recording_(log != nullptr) {
+RefusalRecords::RefusalRecords(NodeTls& tls, audit::AuditLog* log, const std::string& node_id) : log_(log) {
     if (log == nullptr) {
         return;
     }
-    tls.OnRefused([log, node_id](const Refusal& refusal) {
-        const std::string others =
-            refusal.untold == 0 ? "" : absl::StrCat(" (and ", refusal.untold, " more refused before it)");
-        log->AppendEvent({.event = "refused",
-                          .caller = refusal.caller.name,
-                          .method = refusal.method,
-                          .node = node_id,
-                          .result = absl::StatusCodeToString(refusal.reason.code()),
-                          .message = absl::StrCat(refusal.reason.message(), others)});
-    });
+    tls.OnRefused([this, node_id](const Refusal& refusal) { Append(refusal, node_id); });
     runtime::OnHandshakeFailure([log, node_id](absl::string_view message) {
         log->AppendEvent({.event = "refused",
                           .node = node_id,
@@ -29,9 +19,23 @@ RefusalRecords::RefusalRecords(NodeTls& tls, audit::AuditLog* log, const std::st
 }
 
 RefusalRecords::~RefusalRecords() {
-    if (recording_) {
+    if (log_ != nullptr) {
         runtime::OnHandshakeFailure({});
     }
+}
+
+void RefusalRecords::Append(const Refusal& refusal, const std::string& node) const {
+    if (log_ == nullptr) {
+        return;
+    }
+    const std::string others =
+        refusal.untold == 0 ? "" : absl::StrCat(" (and ", refusal.untold, " more refused before it)");
+    log_->AppendEvent({.event = "refused",
+                       .caller = refusal.caller.name,
+                       .method = refusal.method,
+                       .node = node,
+                       .result = absl::StatusCodeToString(refusal.reason.code()),
+                       .message = absl::StrCat(refusal.reason.message(), others)});
 }
 
 }  // namespace provhub::service

@@ -19,8 +19,11 @@ class RefusalRecords {
     RefusalRecords(const RefusalRecords&) = delete;
     RefusalRecords& operator=(const RefusalRecords&) = delete;
 
+    // Leaves one more record, of what somebody wanted of `node`. Thread-safe, never blocks.
+    void Append(const Refusal& refusal, const std::string& node) const;
+
  private:
-    const bool recording_;
+    audit::AuditLog* const log_;
 };
 
 }  // namespace provhub::service

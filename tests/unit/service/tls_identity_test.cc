@@ -52,6 +52,20 @@ TEST_F(TlsIdentityTest, FollowsTheCertificatesOfItsType) {
     EXPECT_EQ(changes, 2);
 }
 
+TEST_F(TlsIdentityTest, IsTheNewOneWhenTheCertificateHasBeenToldOf) {
+    const TlsIdentity identity("iam", core_, scheduler_);
+    tls::Identity ready;
+    ready.fingerprint = "fingerprint of 01";
+    core_.SetIdentity("01", ready);
+    cert::CertRecord record;
+    record.type = "iam";
+    record.serial = "01";
+    core_.certificates().Add(record);
+    ASSERT_THAT(identity.Current(), IsOk());
+    EXPECT_EQ((*identity.Current())->fingerprint, "fingerprint of 01");
+    EXPECT_EQ(scheduler_.posted(), 0U);
+}
+
 TEST_F(TlsIdentityTest, KeepsAWorkingIdentityInTheFaceOfABrokenOne) {
     Enrol("01");
     const TlsIdentity identity("iam", core_, scheduler_);
@@ -63,9 +77,7 @@ TEST_F(TlsIdentityTest, KeepsAWorkingIdentityInTheFaceOfABrokenOne) {
 TEST_F(TlsIdentityTest, LetsGoOfTheNodeBeforeWorkThatIsPosted) {
     {
         const TlsIdentity identity("iam", core_, scheduler_);
-        cert::CertRecord record;
-        record.type = "iam";
-        core_.certificates().Add(record);
+        core_.current_node().SetError(absl::InternalError("a change"));
         EXPECT_EQ(scheduler_.posted(), 1U);
     }
     EXPECT_EQ(scheduler_.RunPosted(), 1U);
