@@ -56,7 +56,8 @@ MainNode::MainNode(const MainNodeOptions& options, std::unique_ptr<registry::Nod
       nodes_service_(forwarder_),
       provisioning_service_(forwarder_),
       certificate_service_(forwarder_),
-      join_token_service_(*tokens_, scheduler) {}
+      join_token_service_(*tokens_, scheduler),
+      heartbeat_(scheduler) {}
 
 node::NodeEndpoint& MainNode::Audited(audit::AuditLog* log, const runtime::Scheduler& clock) {
     if (log == nullptr) {

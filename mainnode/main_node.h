@@ -16,6 +16,7 @@
 #include "common/node/node_core.h"
 #include "common/runtime/scheduler.h"
 #include "common/service/call_gate.h"
+#include "common/service/callback_heartbeat.h"
 #include "common/service/listener.h"
 #include "common/service/listener_credentials.h"
 #include "common/service/node_services.h"
@@ -103,6 +104,7 @@ class MainNode {
 
     std::unique_ptr<service::Listener> public_;
     std::unique_ptr<service::Listener> protected_;
+    const service::CallbackHeartbeat heartbeat_;
     bool drained_ = false;
 };
 

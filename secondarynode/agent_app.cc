@@ -51,7 +51,8 @@ AgentApp::AgentApp(std::unique_ptr<runtime::Scheduler> scheduler, std::unique_pt
       tls_(std::move(tls)),
       refusals_(*tls_, audit_log_.get(), core_->current_node().id()),
       streams_(service::kMaxChangeStreams),
-      services_(*core_, /*main_node=*/false, provisioning_mode, *scheduler_, streams_) {}
+      services_(*core_, /*main_node=*/false, provisioning_mode, *scheduler_, streams_),
+      heartbeat_(*scheduler_) {}
 
 AgentApp::~AgentApp() = default;
 

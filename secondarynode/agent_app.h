@@ -15,6 +15,7 @@
 #include "common/runtime/listeners.h"
 #include "common/runtime/scheduler.h"
 #include "common/service/call_gate.h"
+#include "common/service/callback_heartbeat.h"
 #include "common/service/listener.h"
 #include "common/service/listener_credentials.h"
 #include "common/service/main_node_access.h"
@@ -65,6 +66,7 @@ class AgentApp final : public runtime::DaemonApp {
     std::unique_ptr<link::HubLink> link_;
     runtime::Subscription node_changes_;
     runtime::Subscription identity_changes_;
+    const service::CallbackHeartbeat heartbeat_;
 };
 
 }  // namespace provhub

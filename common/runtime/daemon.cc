@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/runtime/command_line.h"
 #include "common/runtime/log.h"
+#include "common/runtime/open_files.h"
 #include "common/runtime/signal_queue.h"
 #include "common/runtime/version.h"
 #include "common/tls/tls_version.h"
@@ -73,6 +74,7 @@ int Run(const CommandLine& line, const DaemonSpec& spec) {
     }
     StartLogging(line.level);
     GuardSecrets();
+    RaiseOpenFilesLimit();
     SignalQueue signals;
     auto app = spec.create(*config, line.provisioning_mode);
     if (!app.ok()) {
