@@ -1,8 +1,6 @@
 #include "tests/bench/closed_loop.h"
 
 #include <grpcpp/client_context.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -12,7 +10,6 @@
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/time/clock.h"
 #include "iamanager/v6/iamanager.grpc.pb.h"
-#include "tests/bench/forwarding_roles.h"
 
 namespace provhub::bench {
 
@@ -37,16 +34,8 @@ double Latencies::Quantile(double share) const {
 
 class ClosedLoop::Caller {
  public:
-    explicit Caller(const std::string& address) {
-        grpc::ChannelArguments arguments;
-        arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-        stub_ = iamanager::v6::IAMCertificateService::NewStub(
-            grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
-        request_.set_node_id(kAgentId);
-        request_.set_subject("7f3a9c52-unit");
-        request_.set_type("online");
-        request_.set_password("provisioning password");
-    }
+    Caller(const std::shared_ptr<grpc::Channel>& channel, const std::string& node)
+        : stub_(iamanager::v6::IAMCertificateService::NewStub(channel)), request_(RequestTo(node)) {}
 
     void Start(int calls, absl::BlockingCounter& running) {
         latencies_.clear();
@@ -75,8 +64,8 @@ class ClosedLoop::Caller {
         });
     }
 
-    std::unique_ptr<iamanager::v6::IAMCertificateService::Stub> stub_;
-    iamanager::v6::CreateKeyRequest request_;
+    const std::unique_ptr<iamanager::v6::IAMCertificateService::Stub> stub_;
+    const iamanager::v6::CreateKeyRequest request_;
     iamanager::v6::CreateKeyResponse response_;
     std::optional<grpc::ClientContext> context_;
     std::vector<absl::Duration> latencies_;
@@ -85,9 +74,18 @@ class ClosedLoop::Caller {
     absl::BlockingCounter* running_ = nullptr;
 };
 
-ClosedLoop::ClosedLoop(const std::string& address, int callers) {
+iamanager::v6::CreateKeyRequest RequestTo(const std::string& node_id) {
+    iamanager::v6::CreateKeyRequest request;
+    request.set_node_id(node_id);
+    request.set_subject("7f3a9c52-unit");
+    request.set_type("online");
+    request.set_password("provisioning password");
+    return request;
+}
+
+ClosedLoop::ClosedLoop(const Connect& connect, int callers, const std::vector<std::string>& nodes) {
     for (int i = 0; i < callers; ++i) {
-        callers_.push_back(std::make_unique<Caller>(address));
+        callers_.push_back(std::make_unique<Caller>(connect(), nodes[static_cast<std::size_t>(i) % nodes.size()]));
     }
 }
 

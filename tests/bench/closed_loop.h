@@ -2,12 +2,16 @@
 #ifndef PROVHUB_TESTS_BENCH_CLOSED_LOOP_H_
 #define PROVHUB_TESTS_BENCH_CLOSED_LOOP_H_
 
+#include <grpcpp/channel.h>
+
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "iamanager/v6/iamanager.pb.h"
 
 namespace provhub::bench {
 
@@ -26,10 +30,15 @@ class Latencies {
     absl::Duration together_;
 };
 
-// Calls CreateKey of one server, each caller on a connection of its own.
+// The CreateKey that every benchmark makes.
+iamanager::v6::CreateKeyRequest RequestTo(const std::string& node_id);
+
+// Calls CreateKey of one server, each caller on a connection of its own and to one node of `nodes`.
 class ClosedLoop {
  public:
-    ClosedLoop(const std::string& address, int callers);
+    using Connect = std::function<std::shared_ptr<grpc::Channel>()>;
+
+    ClosedLoop(const Connect& connect, int callers, const std::vector<std::string>& nodes);
     ~ClosedLoop();
 
     // Makes `calls` calls, shared evenly by the callers, and adds what they took to `latencies`. Ends the program when

@@ -2,7 +2,6 @@
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
-#include <grpcpp/security/server_credentials.h>
 
 #include <cstdlib>
 #include <iostream>
@@ -13,7 +12,9 @@
 
 namespace provhub::test {
 
-FakeMainNode::FakeMainNode(int public_port, int protected_port) : scheduler_(runtime::CreateScheduler(4)) {
+FakeMainNode::FakeMainNode(int public_port, int protected_port,
+                           const std::shared_ptr<grpc::ServerCredentials>& credentials)
+    : scheduler_(runtime::CreateScheduler(4)) {
     MainNodeOptions options;
     options.registry_path = dir_.File("registry.db");
     options.join_tokens_path = dir_.File("registry_tokens.db");
@@ -21,8 +22,8 @@ FakeMainNode::FakeMainNode(int public_port, int protected_port) : scheduler_(run
     options.public_address = absl::StrCat("127.0.0.1:", public_port);
     options.protected_address = absl::StrCat("127.0.0.1:", protected_port);
     options.provisioning_mode = true;
-    auto node = MainNode::Start(options, {grpc::InsecureServerCredentials(), grpc::InsecureServerCredentials(), ""},
-                                core_, identity_, *scheduler_);
+    const auto used = credentials == nullptr ? grpc::InsecureServerCredentials() : credentials;
+    auto node = MainNode::Start(options, {used, used, ""}, core_, identity_, *scheduler_);
     if (!node.ok()) {
         std::cerr << node.status() << std::endl;
         std::abort();

@@ -4,6 +4,7 @@
 #define PROVHUB_TESTS_SUPPORT_FAKE_UNIT_H_
 
 #include <grpcpp/channel.h>
+#include <grpcpp/security/server_credentials.h>
 
 #include <memory>
 #include <string>
@@ -21,8 +22,9 @@ namespace provhub::test {
 
 class FakeMainNode {
  public:
-    // Port 0: one that is free.
-    explicit FakeMainNode(int public_port = 0, int protected_port = 0);
+    // Port 0: one that is free. Without `credentials` in plaintext.
+    explicit FakeMainNode(int public_port = 0, int protected_port = 0,
+                          const std::shared_ptr<grpc::ServerCredentials>& credentials = nullptr);
     // Cuts what is open.
     ~FakeMainNode();
 

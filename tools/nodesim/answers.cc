@@ -46,6 +46,10 @@ Outcome Answers::To(const Method& method, const Request& request, NodeState& sta
             return CreateKey(method, request.create_key_request());
         case Request::kApplyCertRequest:
             return ApplyCert(method, request.apply_cert_request());
+        case Request::kListCertificatesRequest:
+            // A simulated node signs what it is asked to and keeps nothing.
+            reply.mutable_list_certificates_response();
+            break;
         case Request::IAMINCOMINGMESSAGE_NOT_SET:
             return absl::UnimplementedError("no request");
     }
