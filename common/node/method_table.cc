@@ -45,21 +45,48 @@ constexpr std::array kMethods = {
            TimeoutClass::kNodeState, Concurrency::kAny, ModeRule::kNever, kAll},
 };
 
-// The message that the oneof of the envelope holds, or null.
-const Message* Content(const Message& envelope) {
-    const auto* oneof = envelope.GetDescriptor()->oneof_decl(0);
-    const auto* field = envelope.GetReflection()->GetOneofFieldDescriptor(envelope, oneof);
-    return field == nullptr ? nullptr : &envelope.GetReflection()->GetMessage(envelope, field);
+// Where something is in the messages of an envelope; null: not there. Looked up once, by name, for every call asks.
+struct Fields {
+    // The message itself.
+    const FieldDescriptor* content = nullptr;
+    const FieldDescriptor* node_id = nullptr;
+    const FieldDescriptor* type = nullptr;
+    const FieldDescriptor* error = nullptr;
+};
+
+// Above every number in the oneofs of both envelopes.
+constexpr std::size_t kEndOfCases = 128;
+static_assert(Request::kListCertificatesRequest < kEndOfCases && Reply::kListCertificatesResponse < kEndOfCases);
+
+template <typename Envelope>
+const Fields& FieldsOf(int message_case) {
+    static const auto table = [] {
+        std::array<Fields, kEndOfCases> fields;
+        const auto* oneof = Envelope::descriptor()->oneof_decl(0);
+        for (int i = 0; i < oneof->field_count(); ++i) {
+            const auto* content = oneof->field(i);
+            const auto* message = content->message_type();
+            fields.at(static_cast<std::size_t>(content->number())) = {content, message->FindFieldByName("node_id"),
+                                                                      message->FindFieldByName("type"),
+                                                                      message->FindFieldByName("error")};
+        }
+        return fields;
+    }();
+    return table.at(static_cast<std::size_t>(message_case));
 }
 
-absl::string_view StringField(const Message& envelope, const std::string& name) {
-    const auto* content = Content(envelope);
-    const auto* field = content == nullptr ? nullptr : content->GetDescriptor()->FindFieldByName(name);
-    if (field == nullptr) {
+const Fields& FieldsOf(const Request& request) {
+    return FieldsOf<Request>(request.IAMIncomingMessage_case());
+}
+
+absl::string_view StringField(const Request& request, const FieldDescriptor* Fields::*which) {
+    const Fields& fields = FieldsOf(request);
+    if (fields.*which == nullptr) {
         return {};
     }
+    const Message& content = request.GetReflection()->GetMessage(request, fields.content);
     std::string unused;
-    return content->GetReflection()->GetStringReference(*content, field, &unused);
+    return content.GetReflection()->GetStringReference(content, fields.*which, &unused);
 }
 
 }  // namespace
@@ -89,44 +116,44 @@ Reply EmptyReply(const Method& method) {
 }
 
 absl::string_view NodeId(const Request& request) {
-    return StringField(request, "node_id");
+    return StringField(request, &Fields::node_id);
 }
 
 absl::string_view CertType(const Request& request) {
-    return StringField(request, "type");
+    return StringField(request, &Fields::type);
 }
 
 void SetNodeId(Request& request, absl::string_view node_id) {
-    const auto* oneof = request.GetDescriptor()->oneof_decl(0);
-    const auto* field = request.GetReflection()->GetOneofFieldDescriptor(request, oneof);
-    if (field == nullptr) {
+    const Fields& fields = FieldsOf(request);
+    if (fields.content == nullptr) {
         return;
     }
-    auto* content = request.GetReflection()->MutableMessage(&request, field);
-    const auto* node_id_field = content->GetDescriptor()->FindFieldByName("node_id");
-    content->GetReflection()->SetString(content, node_id_field, std::string(node_id));
+    auto* content = request.GetReflection()->MutableMessage(&request, fields.content);
+    content->GetReflection()->SetString(content, fields.node_id, std::string(node_id));
 }
 
 Outcome ErrorReply(const Method& method, const absl::Status& error) {
-    Reply reply;
-    const auto* field = Reply::descriptor()->FindFieldByNumber(method.reply_case);
-    auto* content = reply.GetReflection()->MutableMessage(&reply, field);
-    const auto* error_field = content->GetDescriptor()->FindFieldByName("error");
-    if (error_field == nullptr) {
+    const Fields& fields = FieldsOf<Reply>(method.reply_case);
+    if (fields.error == nullptr) {
         return error;
     }
-    content->GetReflection()->MutableMessage(content, error_field)->CopyFrom(status::ToErrorInfo(error));
+    Reply reply;
+    auto* content = reply.GetReflection()->MutableMessage(&reply, fields.content);
+    content->GetReflection()->MutableMessage(content, fields.error)->CopyFrom(status::ToErrorInfo(error));
     return reply;
 }
 
 absl::Status ReplyStatus(const Reply& reply) {
-    const auto* content = Content(reply);
-    const FieldDescriptor* field = content == nullptr ? nullptr : content->GetDescriptor()->FindFieldByName("error");
-    if (field == nullptr || !content->GetReflection()->HasField(*content, field)) {
+    const Fields& fields = FieldsOf<Reply>(reply.IAMOutgoingMessage_case());
+    if (fields.error == nullptr) {
+        return absl::OkStatus();
+    }
+    const Message& content = reply.GetReflection()->GetMessage(reply, fields.content);
+    if (!content.GetReflection()->HasField(content, fields.error)) {
         return absl::OkStatus();
     }
     ::common::v2::ErrorInfo error;
-    error.CopyFrom(content->GetReflection()->GetMessage(*content, field));
+    error.CopyFrom(content.GetReflection()->GetMessage(content, fields.error));
     // An error that is present but empty is success in every dialect of the contract.
     return status::FromErrorInfo(error);
 }
