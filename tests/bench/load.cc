@@ -109,8 +109,8 @@ nlohmann::json RunClosedLoop(const Options& options) {
     struct Measured {
         Target target;
         std::unique_ptr<ClosedLoop> loop;
-        Latencies latencies;
-        absl::Duration cpu;
+        Latencies latencies = {};
+        absl::Duration cpu = absl::ZeroDuration();
     };
     std::vector<Measured> all;
     for (const std::string& text : options.targets) {
