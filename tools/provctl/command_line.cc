@@ -20,6 +20,7 @@ constexpr int kMaxParallel = 256;
 // Longer than the server's own limit for a forwarded call, so that its answer comes first.
 constexpr const char* kDefaultTimeout = "310s";
 constexpr const char* kDefaultWait = "30s";
+constexpr const char* kDefaultTokenTtl = "1h";
 constexpr const char* kDefaultWithin = "30d";
 
 constexpr const char* kPasswordHelp =
@@ -88,6 +89,7 @@ class Parser {
         AddRenew();
         AddPauseAndResume();
         AddCsr();
+        AddToken();
         AddCa();
         AddAudit();
         Add(app_, "version", "Versions of this program and of the server", version_);
@@ -271,6 +273,19 @@ class Parser {
         resume->add_option("NODE", resume_.nodes, "Node IDs")->required();
     }
 
+    void AddToken() {
+        auto* token = app_.add_subcommand("token", "Join tokens, by which nodes without an identity may register");
+        token->require_subcommand(1);
+        token->fallthrough();
+        auto* create = Add(*token, "create", "Make a join token and print it, this once", token_create_);
+        AddDuration(*create, "--ttl", token_create_.ttl, kDefaultTokenTtl, "How long it may be used; at most 720h");
+        create->add_option("--node", token_create_.node, "The one node that may use it; default: any")
+            ->type_name("NODE");
+        Add(*token, "list", "Join tokens, without what they are redeemed by", token_list_);
+        auto* revoke = Add(*token, "revoke", "End a join token and what was given for it", token_revoke_);
+        revoke->add_option("ID", token_revoke_.id, "As in the list")->required();
+    }
+
     void AddCa() {
         auto* ca = app_.add_subcommand("ca", "A development CA, in a directory");
         ca->require_subcommand(1);
@@ -346,6 +361,9 @@ class Parser {
     CsrCommand csr_;
     PauseCommand pause_;
     ResumeCommand resume_;
+    TokenCreateCommand token_create_;
+    TokenListCommand token_list_;
+    TokenRevokeCommand token_revoke_;
     CaInitCommand ca_init_;
     CaSignCommand ca_sign_;
     AuditVerifyCommand audit_verify_;

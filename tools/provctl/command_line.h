@@ -108,6 +108,18 @@ struct ResumeCommand {
     std::vector<std::string> nodes;
 };
 
+struct TokenCreateCommand {
+    // Empty: any.
+    std::string node;
+    absl::Duration ttl;
+};
+
+struct TokenListCommand {};
+
+struct TokenRevokeCommand {
+    std::string id;
+};
+
 struct CaInitCommand {
     std::string directory;
 };
@@ -122,9 +134,9 @@ struct AuditVerifyCommand {
 
 struct VersionCommand {};
 
-using Command =
-    std::variant<NodesCommand, ProvisionCommand, DeprovisionCommand, CertsCommand, RenewCommand, PauseCommand,
-                 ResumeCommand, CsrCommand, CaInitCommand, CaSignCommand, AuditVerifyCommand, VersionCommand>;
+using Command = std::variant<NodesCommand, ProvisionCommand, DeprovisionCommand, CertsCommand, RenewCommand,
+                             PauseCommand, ResumeCommand, CsrCommand, TokenCreateCommand, TokenListCommand,
+                             TokenRevokeCommand, CaInitCommand, CaSignCommand, AuditVerifyCommand, VersionCommand>;
 
 struct CommandLine {
     ConnectionOptions connection;

@@ -21,6 +21,7 @@
 #include "tools/provctl/csr_command.h"
 #include "tools/provctl/dev_ca.h"
 #include "tools/provctl/expiry.h"
+#include "tools/provctl/join_token_report.h"
 #include "tools/provctl/node_selection.h"
 #include "tools/provctl/node_work.h"
 #include "tools/provctl/password.h"
@@ -119,6 +120,33 @@ class Commands {
     absl::StatusOr<int> operator()(const CsrCommand& command) {
         ASSIGN_OR_RETURN(const std::string csr, MakeCsr(command, command_line_.connection.key, console_));
         Write(Json() ? ValueJson("csr", csr) : csr);
+        return kAllWell;
+    }
+
+    absl::StatusOr<int> operator()(const TokenCreateCommand& command) {
+        ASSIGN_OR_RETURN(UnitClient client, Connect());
+        ASSIGN_OR_RETURN(const auto created, client.CreateJoinToken(command.node, command.ttl));
+        if (!Json()) {
+            console_.Say(JoinTokenLine(created.info()));
+        }
+        Write(Json() ? CreatedJoinTokenJson(created) : created.token());
+        return kAllWell;
+    }
+
+    absl::StatusOr<int> operator()(const TokenListCommand&) {
+        ASSIGN_OR_RETURN(UnitClient client, Connect());
+        ASSIGN_OR_RETURN(const auto tokens, client.ListJoinTokens());
+        return Print(JoinTokensTable, JoinTokensJson, tokens);
+    }
+
+    absl::StatusOr<int> operator()(const TokenRevokeCommand& command) {
+        ASSIGN_OR_RETURN(UnitClient client, Connect());
+        RETURN_IF_ERROR(client.RevokeJoinToken(command.id));
+        if (Json()) {
+            Write(ValueJson("revoked", command.id));
+        } else {
+            console_.Say(absl::StrCat("revoked join token ", command.id));
+        }
         return kAllWell;
     }
 

@@ -13,6 +13,7 @@
 #include "common/status/status.h"
 #include "iamanager/v6/iamanager.grpc.pb.h"
 #include "iamanager/version.grpc.pb.h"
+#include "provhub/v1/join_tokens.grpc.pb.h"
 #include "provhub/v1/provhub.grpc.pb.h"
 
 namespace provhub::provctl {
@@ -286,6 +287,32 @@ absl::Status UnitClient::ResumeNode(const std::string& node_id) {
     iam::ResumeNodeResponse response;
     RETURN_IF_ERROR(Call(Effect::kChangesNode, &iam::IAMNodesService::Stub::ResumeNode, request, &response));
     return ErrorOf(response);
+}
+
+absl::StatusOr<ours::CreateJoinTokenResponse> UnitClient::CreateJoinToken(const std::string& node_id,
+                                                                          absl::Duration ttl) {
+    ours::CreateJoinTokenRequest request;
+    request.set_node_id(node_id);
+    absl::Duration rest;
+    request.mutable_ttl()->set_seconds(absl::IDivDuration(ttl, absl::Seconds(1), &rest));
+    request.mutable_ttl()->set_nanos(static_cast<std::int32_t>(absl::ToInt64Nanoseconds(rest)));
+    ours::CreateJoinTokenResponse response;
+    RETURN_IF_ERROR(Call(Effect::kChangesNode, &ours::JoinTokenService::Stub::CreateJoinToken, request, &response));
+    return response;
+}
+
+absl::StatusOr<std::vector<ours::JoinToken>> UnitClient::ListJoinTokens() {
+    ours::ListJoinTokensResponse response;
+    RETURN_IF_ERROR(
+        Call(Effect::kNone, &ours::JoinTokenService::Stub::ListJoinTokens, ours::ListJoinTokensRequest(), &response));
+    return std::vector<ours::JoinToken>(response.tokens().begin(), response.tokens().end());
+}
+
+absl::Status UnitClient::RevokeJoinToken(const std::string& id) {
+    ours::RevokeJoinTokenRequest request;
+    request.set_id(id);
+    ours::RevokeJoinTokenResponse response;
+    return Call(Effect::kChangesNode, &ours::JoinTokenService::Stub::RevokeJoinToken, request, &response);
 }
 
 }  // namespace provhub::provctl

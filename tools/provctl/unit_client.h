@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "common/crypto/secret.h"
 #include "iamanager/v6/iamanager.pb.h"
+#include "provhub/v1/join_tokens.pb.h"
 #include "provhub/v1/provhub.pb.h"
 
 namespace grpc {
@@ -76,6 +77,12 @@ class UnitClient {
     absl::Status Deprovision(const std::string& node_id, const crypto::Secret& password);
     absl::Status PauseNode(const std::string& node_id);
     absl::Status ResumeNode(const std::string& node_id);
+
+    // An empty `node_id`: for any node.
+    absl::StatusOr<provhub::v1::CreateJoinTokenResponse> CreateJoinToken(const std::string& node_id,
+                                                                         absl::Duration ttl);
+    absl::StatusOr<std::vector<provhub::v1::JoinToken>> ListJoinTokens();
+    absl::Status RevokeJoinToken(const std::string& id);
 
  private:
     enum class Effect { kNone, kChangesNode };

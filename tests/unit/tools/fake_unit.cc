@@ -56,6 +56,38 @@ class FakeUnit::Inspection final : public provhub::v1::InspectionService::Servic
     FakeUnit& unit_;
 };
 
+class FakeUnit::Tokens final : public provhub::v1::JoinTokenService::Service {
+ public:
+    explicit Tokens(FakeUnit& unit) : unit_(unit) {}
+
+    grpc::Status CreateJoinToken(grpc::ServerContext*, const provhub::v1::CreateJoinTokenRequest* request,
+                                 provhub::v1::CreateJoinTokenResponse* response) override {
+        response->set_token("the-token");
+        response->mutable_info()->set_id("17");
+        response->mutable_info()->set_node_id(request->node_id());
+        response->mutable_info()->mutable_expires()->set_seconds(request->ttl().seconds());
+        return unit_.Record("CreateJoinToken", request->node_id(), absl::StrCat(request->ttl().seconds())).status;
+    }
+
+    grpc::Status ListJoinTokens(grpc::ServerContext*, const provhub::v1::ListJoinTokensRequest*,
+                                provhub::v1::ListJoinTokensResponse* response) override {
+        auto& used = *response->add_tokens();
+        used.set_id("16");
+        used.set_used_by("node-1");
+        used.mutable_used()->set_seconds(60);
+        response->add_tokens()->set_id("17");
+        return grpc::Status::OK;
+    }
+
+    grpc::Status RevokeJoinToken(grpc::ServerContext*, const provhub::v1::RevokeJoinTokenRequest* request,
+                                 provhub::v1::RevokeJoinTokenResponse*) override {
+        return unit_.Record("RevokeJoinToken", request->id()).status;
+    }
+
+ private:
+    FakeUnit& unit_;
+};
+
 FakeUnit::FakeUnit(Make make) : key_(EVP_EC_gen("P-384")) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
@@ -69,6 +101,8 @@ FakeUnit::FakeUnit(Make make) : key_(EVP_EC_gen("P-384")) {
         builder.RegisterService(directory_.get());
         inspection_ = std::make_unique<Inspection>(*this);
         builder.RegisterService(inspection_.get());
+        tokens_ = std::make_unique<Tokens>(*this);
+        builder.RegisterService(tokens_.get());
     }
     server_ = builder.BuildAndStart();
 }

@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "common/crypto/openssl.h"
 #include "iamanager/v6/iamanager.grpc.pb.h"
+#include "provhub/v1/join_tokens.grpc.pb.h"
 #include "provhub/v1/provhub.grpc.pb.h"
 
 namespace provhub::provctl {
@@ -86,6 +87,7 @@ class FakeUnit final : public iamanager::v6::IAMProvisioningService::Service,
  private:
     class Directory;
     class Inspection;
+    class Tokens;
 
     std::vector<provhub::v1::NodeStatus> Nodes() const;
     grpc::Status ListCertificates(const provhub::v1::ListCertificatesRequest& request,
@@ -109,6 +111,7 @@ class FakeUnit final : public iamanager::v6::IAMProvisioningService::Service,
     const crypto::EvpPkeyPtr key_;
     std::unique_ptr<provhub::v1::NodeDirectoryService::Service> directory_;
     std::unique_ptr<provhub::v1::InspectionService::Service> inspection_;
+    std::unique_ptr<provhub::v1::JoinTokenService::Service> tokens_;
     int port_ = 0;
     std::unique_ptr<grpc::Server> server_;
 };
