@@ -1,6 +1,5 @@
 #include "mainnode/main_node_app.h"
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,9 +9,9 @@
 #include "common/audit/configured_log.h"
 #include "common/config/config.h"
 #include "common/runtime/log.h"
-#include "common/runtime/rate_limit.h"
 #include "common/service/listener_credentials.h"
 #include "common/status/macros.h"
+#include "iamanager/v6/iamanager.grpc.pb.h"
 
 namespace provhub {
 namespace {
@@ -21,12 +20,6 @@ constexpr runtime::Log kLog("main");
 
 // Operations on different tokens, platform hooks and the registry's file side by side.
 constexpr int kBlockingThreads = 8;
-
-// Of streams that are refused.
-constexpr double kStreamRecordsAtOnce = 20;
-constexpr double kStreamRecordsPerSecond = 1;
-// What a stream says of itself before it is let in may be anything.
-constexpr std::size_t kLongestNodeIdInRecord = 128;
 
 MainNodeOptions OptionsOf(const config::v1::Config& config, bool provisioning_mode) {
     const auto& timeouts = config.timeouts();
@@ -44,21 +37,6 @@ MainNodeOptions OptionsOf(const config::v1::Config& config, bool provisioning_mo
     return options;
 }
 
-// Both outlive the streams.
-std::function<void(const hub::RefusedStream&)> RecordRefusedStreams(const service::RefusalRecords& records,
-                                                                    const runtime::Scheduler& clock) {
-    auto limit = std::make_shared<runtime::RateLimit>(kStreamRecordsAtOnce, kStreamRecordsPerSecond);
-    return [limit, &records, &clock](const hub::RefusedStream& stream) {
-        if (const auto untold = limit->Admit(clock.Now())) {
-            records.Append({.caller = stream.caller,
-                            .method = "/iamanager.v6.IAMPublicNodesService/RegisterNode",
-                            .reason = stream.reason,
-                            .untold = *untold},
-                           stream.node_id.substr(0, kLongestNodeIdInRecord));
-        }
-    };
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> MainNodeApp::Create(const config::v1::Config& config,
@@ -70,14 +48,20 @@ absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> MainNodeApp::Create(const co
         app->core_,
         node::NodeCore::Create(config, {.main_node = true, .provisioning_mode = provisioning_mode}, *app->scheduler_));
     ASSIGN_OR_RETURN(app->tls_, service::NodeTls::Create(config, provisioning_mode, *app->core_, *app->scheduler_));
-    app->refusals_.emplace(*app->tls_, app->audit_log_.get(), app->core_->current_node().id());
+    app->refusals_.emplace(app->audit_log_.get(), *app->scheduler_, app->core_->current_node().id());
+    app->tls_->OnRefused(app->refusals_->Listener());
     ASSIGN_OR_RETURN(const auto credentials, service::ChooseListenerCredentials(config, provisioning_mode, *app->tls_));
     RETURN_IF_ERROR(service::PublishFingerprint(config, credentials));
     app->identity_ = std::make_shared<node::FileIdentity>(config);
     app->subjects_watch_ = SubjectsWatch::Start(app->identity_, *app->scheduler_);
     MainNodeOptions node_options = OptionsOf(config, provisioning_mode);
     node_options.audit_log = app->audit_log_.get();
-    node_options.sessions.on_refused = RecordRefusedStreams(*app->refusals_, *app->scheduler_);
+    node_options.sessions.on_refused = [&records = *app->refusals_](const hub::RefusedStream& stream, auto done) {
+        const std::string service(iamanager::v6::IAMPublicNodesService::service_full_name());
+        records.Add(
+            {.caller = stream.caller, .method = absl::StrCat("/", service, "/RegisterNode"), .reason = stream.reason},
+            stream.node_id, std::move(done));
+    };
     ASSIGN_OR_RETURN(app->main_node_,
                      MainNode::Start(node_options, credentials, *app->core_, *app->identity_, *app->scheduler_));
     return app;

@@ -49,10 +49,12 @@ AgentApp::AgentApp(std::unique_ptr<runtime::Scheduler> scheduler, std::unique_pt
       audit_log_(std::move(audit_log)),
       core_(std::move(core)),
       tls_(std::move(tls)),
-      refusals_(*tls_, audit_log_.get(), core_->current_node().id()),
+      refusals_(audit_log_.get(), *scheduler_, core_->current_node().id()),
       streams_(service::kMaxChangeStreams),
       services_(*core_, /*main_node=*/false, provisioning_mode, *scheduler_, streams_),
-      heartbeat_(*scheduler_) {}
+      heartbeat_(*scheduler_) {
+    tls_->OnRefused(refusals_.Listener());
+}
 
 AgentApp::~AgentApp() = default;
 

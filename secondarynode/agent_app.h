@@ -56,7 +56,7 @@ class AgentApp final : public runtime::DaemonApp {
     const std::unique_ptr<audit::AuditLog> audit_log_;
     const std::unique_ptr<node::NodeCore> core_;
     const std::unique_ptr<service::NodeTls> tls_;
-    const service::RefusalRecords refusals_;
+    service::RefusalRecords refusals_;
     service::CallGate streams_;
     service::NodeServices services_;
     std::unique_ptr<service::Listener> public_;

@@ -67,11 +67,12 @@ void AuditLog::Append(Event event, Room room, Done done) {
     done(absl::ResourceExhaustedError(absl::StrCat(kMaxWaiting, " records wait for the disk already")));
 }
 
-void AuditLog::AppendEvent(Event event) {
-    Append(std::move(event), Room::kBounded, [](const absl::Status& status) {
+void AuditLog::AppendEvent(Event event, absl::AnyInvocable<void()> done) {
+    Append(std::move(event), Room::kBounded, [done = std::move(done)](const absl::Status& status) mutable {
         if (absl::IsResourceExhausted(status)) {
             kLog.Error(absl::StrCat("an event is not in the audit log: ", status.message()));
         }
+        done();
     });
 }
 

@@ -62,8 +62,10 @@ class AuditLog {
     // not in the log. Then, or inside this call, with ResourceExhausted. MUST NOT block.
     void Append(Event event, Room room, Done done);
 
-    // A record that nobody waits for. What can't be written is counted, and said in this process's log.
-    void AppendEvent(Event event);
+    // A record that changes nothing when it can't be written: that is counted, and said in this process's log. Then, or
+    // when it is on the disk, `done` runs as that of Append does.
+    void AppendEvent(
+        Event event, absl::AnyInvocable<void()> done = [] {});
 
  private:
     struct Waiting {

@@ -3,15 +3,13 @@
 #include <algorithm>
 #include <string>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/status/macros.h"
+#include "common/status/shown.h"
 
 namespace provhub::node {
 namespace {
-
-constexpr std::size_t kMaxQuoted = 64;
 
 void ToProto(absl::Time time, google::protobuf::Timestamp& proto) {
     proto.set_seconds(absl::ToUnixSeconds(time));
@@ -44,8 +42,7 @@ absl::StatusOr<provhub::v1::ListCertificatesResponse> ListCertificates(
     const auto known = directory.Types();
     for (const std::string& type : request.types()) {
         if (std::ranges::find(known, type) == known.end()) {
-            return absl::NotFoundError(
-                absl::StrCat("this node has no certificate type '", absl::CHexEscape(type.substr(0, kMaxQuoted)), "'"));
+            return absl::NotFoundError(absl::StrCat("this node has no certificate type '", status::Shown(type), "'"));
         }
     }
     ASSIGN_OR_RETURN(const auto records, directory.List());

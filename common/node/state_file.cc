@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/runtime/atomic_file.h"
 #include "common/status/macros.h"
+#include "common/status/shown.h"
 
 namespace provhub::node {
 namespace {
@@ -20,11 +20,6 @@ constexpr absl::string_view kPhaseKey = "phase";
 constexpr absl::string_view kUpdatedKey = "updated";
 
 // A foreign word in a message: short and on one line.
-std::string Quoted(absl::string_view word) {
-    constexpr std::size_t kShown = 32;
-    return absl::StrCat("'", absl::CHexEscape(word.substr(0, kShown)), word.size() > kShown ? "...'" : "'");
-}
-
 absl::Status Unclear(const std::string& path, const std::string& what) {
     return absl::FailedPreconditionError(absl::StrCat("state file ", path, ": ", what));
 }
@@ -37,7 +32,7 @@ absl::StatusOr<std::optional<Phase>> PhaseOfLine(const std::string& path, absl::
     const absl::string_view word = absl::StripAsciiWhitespace(entry.second);
     const auto phase = ParsePhase(word);
     if (!phase) {
-        return Unclear(path, absl::StrCat("unknown phase ", Quoted(word)));
+        return Unclear(path, absl::StrCat("unknown phase '", status::Shown(word), "'"));
     }
     return phase;
 }
@@ -56,7 +51,7 @@ absl::StatusOr<StateRecord> ReadStateFile(const std::string& path) {
     const absl::string_view word = absl::StripAsciiWhitespace(lines.front());
     const auto state = ParseNodeState(word);
     if (!state) {
-        return Unclear(path, absl::StrCat("unknown state ", Quoted(word)));
+        return Unclear(path, absl::StrCat("unknown state '", status::Shown(word), "'"));
     }
     StateRecord record{.state = *state, .phase = Phase::kNone};
     bool phase_seen = false;

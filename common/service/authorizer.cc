@@ -6,18 +6,15 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/crypto/certificate.h"
 #include "common/crypto/fingerprint.h"
-#include "common/runtime/log.h"
 #include "common/status/macros.h"
+#include "common/status/shown.h"
 #include "common/tls/verify_peer.h"
 
 namespace provhub::service {
 namespace {
-
-constexpr runtime::Log kLog("server");
 
 // More than a main node has agents.
 constexpr std::size_t kMaxVerdicts = 32'768;
@@ -27,16 +24,9 @@ constexpr std::size_t kMaxMethods = 256;
 constexpr absl::Duration kLongestVerdict = absl::Hours(1);
 // Long enough that a client that tries again and again costs little, short for one who repairs something.
 constexpr absl::Duration kRefusalVerdict = absl::Seconds(5);
-constexpr std::size_t kMaxInMessage = 128;
-constexpr double kToldAtOnce = 100;
-constexpr double kToldPerSecond = 5;
-
-std::string Shown(absl::string_view text) {
-    return absl::StrCat(absl::CHexEscape(text.substr(0, kMaxInMessage)), text.size() > kMaxInMessage ? "..." : "");
-}
 
 std::string NameOf(const crypto::Certificate& certificate) {
-    return absl::StrCat(Shown(certificate.Subject()), " (sha256 ", crypto::Fingerprint(certificate), ")");
+    return absl::StrCat(status::Shown(certificate.Subject()), " (sha256 ", crypto::Fingerprint(certificate), ")");
 }
 
 absl::Time GoodUntil(const crypto::Chain& chain, absl::Time now) {
@@ -51,12 +41,16 @@ class ProtectedCheck final : public tls::CallCheck {
  public:
     explicit ProtectedCheck(std::shared_ptr<Authorizer> authorizer) : authorizer_(std::move(authorizer)) {}
 
-    absl::Status Check(grpc_auth_context* connection, absl::string_view method) override {
-        ASSIGN_OR_RETURN(const std::shared_ptr<const Caller> caller,
-                         authorizer_->Check(PropertyOf(connection, GRPC_X509_PEM_CERT_PROPERTY_NAME),
-                                            PropertyOf(connection, GRPC_X509_PEM_CERT_CHAIN_PROPERTY_NAME), method));
-        NoteCaller(connection, *caller);
-        return absl::OkStatus();
+    void Check(grpc_auth_context* connection, absl::string_view method, Done done) override {
+        authorizer_->Check(PropertyOf(connection, GRPC_X509_PEM_CERT_PROPERTY_NAME),
+                           PropertyOf(connection, GRPC_X509_PEM_CERT_CHAIN_PROPERTY_NAME), method,
+                           [connection, done = std::move(done)](const auto& caller) mutable {
+                               // Inside the check, where the connection is there.
+                               if (caller.ok()) {
+                                   NoteCaller(connection, **caller);
+                               }
+                               done(caller.status());
+                           });
     }
 
  private:
@@ -65,9 +59,9 @@ class ProtectedCheck final : public tls::CallCheck {
 
 class PublicCheck final : public tls::CallCheck {
  public:
-    absl::Status Check(grpc_auth_context* connection, absl::string_view /*method*/) override {
+    void Check(grpc_auth_context* connection, absl::string_view /*method*/, Done done) override {
         NoteCaller(connection, nobody_);
-        return absl::OkStatus();
+        done(absl::OkStatus());
     }
 
  private:
@@ -78,31 +72,29 @@ class PublicCheck final : public tls::CallCheck {
 
 Authorizer::Authorizer(const config::v1::Config& config, std::shared_ptr<const tls::TrustAnchors> anchors,
                        std::function<absl::Time()> now)
-    : node_identity_(config.node_identity()),
-      rules_(config),
-      anchors_(std::move(anchors)),
-      now_(std::move(now)),
-      telling_(kToldAtOnce, kToldPerSecond) {}
+    : node_identity_(config.node_identity()), rules_(config), anchors_(std::move(anchors)), now_(std::move(now)) {}
 
-absl::StatusOr<std::shared_ptr<const Caller>> Authorizer::Check(absl::string_view certificate_pem,
-                                                                absl::string_view chain_pem, absl::string_view method) {
+void Authorizer::Check(absl::string_view certificate_pem, absl::string_view chain_pem, absl::string_view method,
+                       Done done) {
     if (certificate_pem.empty()) {
-        return Refuse({.authenticated = false, .name = "anonymous", .node_ids = {}, .listener = "protected"}, method,
-                      absl::UnauthenticatedError("no client certificate was shown: this listener asks for one that an "
-                                                 "authority of caCert has issued"));
+        Refuse({.authenticated = false, .name = "anonymous", .node_ids = {}, .listener = "protected"}, method,
+               absl::UnauthenticatedError("no client certificate was shown: this listener asks for one that an "
+                                          "authority of caCert has issued"),
+               std::move(done));
+        return;
     }
     const auto verdict = VerdictOn(certificate_pem, chain_pem);
     if (!verdict->verified.ok()) {
-        return Refuse(verdict->caller, method, verdict->verified);
+        Refuse(verdict->caller, method, verdict->verified, std::move(done));
+    } else if ((verdict->rules & RulesOn(method)) == 0) {
+        Refuse(verdict->caller, method,
+               absl::PermissionDeniedError(absl::StrCat("no rule allows ", verdict->caller.name, " to call ",
+                                                        status::Shown(method),
+                                                        ": see authorization in the configuration")),
+               std::move(done));
+    } else {
+        done(std::shared_ptr<const Caller>(verdict, &verdict->caller));
     }
-    if ((verdict->rules & RulesOn(method)) == 0) {
-        return Refuse(verdict->caller, method,
-                      absl::PermissionDeniedError(absl::StrCat("no rule allows ", verdict->caller.name, " to call ",
-                                                               Shown(method),
-                                                               ": see authorization in the "
-                                                               "configuration")));
-    }
-    return std::shared_ptr<const Caller>(verdict, &verdict->caller);
 }
 
 std::shared_ptr<const Authorizer::Verdict> Authorizer::VerdictOn(absl::string_view certificate_pem,
@@ -190,15 +182,9 @@ RuleSet Authorizer::RulesOn(absl::string_view method) {
     return rules;
 }
 
-absl::Status Authorizer::Refuse(const Caller& caller, absl::string_view method, absl::Status reason) {
-    if (const auto untold = telling_.Admit(now_())) {
-        const std::string others = *untold == 0 ? "" : absl::StrCat(" (and ", *untold, " more before it)");
-        kLog.Warning(absl::StrCat("refused ", caller.name, " to call ", Shown(method), ": ", reason.message(), others));
-        if (on_refused_) {
-            on_refused_({.caller = caller, .method = std::string(method), .reason = reason, .untold = *untold});
-        }
-    }
-    return reason;
+void Authorizer::Refuse(const Caller& caller, absl::string_view method, const absl::Status& reason, Done done) {
+    on_refused_({.caller = caller, .method = std::string(method), .reason = reason},
+                [reason, done = std::move(done)]() mutable { done(reason); });
 }
 
 std::shared_ptr<tls::CallCheck> ProtectedCalls(std::shared_ptr<Authorizer> authorizer) {

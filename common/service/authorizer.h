@@ -9,11 +9,12 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "common/runtime/rate_limit.h"
 #include "common/service/authorization_rules.h"
 #include "common/service/caller.h"
 #include "common/tls/server_credentials.h"
@@ -29,10 +30,9 @@ struct Refusal {
     std::string method;
     // Unauthenticated or PermissionDenied.
     absl::Status reason;
-    // Further ones that were refused since the last that was told of: strangers can't make this node tell without end.
-    std::uint64_t untold = 0;
 };
-using RefusalListener = std::function<void(const Refusal&)>;
+// Runs the second argument once, inside the call or later on any thread: whoever is refused waits for it.
+using RefusalListener = std::function<void(const Refusal&, absl::AnyInvocable<void()>)>;
 
 // Verifies the certificates of callers and asks the rules. What it found out of a certificate is kept as long as the
 // certificate, its authorities and the trust anchors stay valid, for an hour at most.
@@ -42,15 +42,16 @@ class Authorizer {
     Authorizer(const config::v1::Config& config, std::shared_ptr<const tls::TrustAnchors> anchors,
                std::function<absl::Time()> now);
 
-    // Told of refused calls, besides the log, on a thread of gRPC: MUST NOT block. Set before the first call comes.
+    // Told of each refused call on a thread of gRPC: MUST NOT block. Set before the first call comes.
     void OnRefused(RefusalListener listener) { on_refused_ = std::move(listener); }
 
     // A call on the protected listener by somebody with this certificate and those he sent with it, PEM; empty where he
     // has none.
     //
-    // Unauthenticated (certificate, and what is wrong with it), PermissionDenied (no rule allows it).
-    absl::StatusOr<std::shared_ptr<const Caller>> Check(absl::string_view certificate_pem, absl::string_view chain_pem,
-                                                        absl::string_view method);
+    // `done` runs inside this call, or once the listener is done with the refusal. Unauthenticated (certificate, and
+    // what is wrong with it), PermissionDenied (no rule allows it).
+    using Done = absl::AnyInvocable<void(const absl::StatusOr<std::shared_ptr<const Caller>>&)>;
+    void Check(absl::string_view certificate_pem, absl::string_view chain_pem, absl::string_view method, Done done);
 
  private:
     // What a certificate is good for.
@@ -69,14 +70,13 @@ class Authorizer {
     Verdict Examine(absl::string_view certificate_pem, absl::string_view chain_pem,
                     const std::vector<crypto::Certificate>& anchors) const;
     RuleSet RulesOn(absl::string_view method);
-    absl::Status Refuse(const Caller& caller, absl::string_view method, absl::Status reason);
+    void Refuse(const Caller& caller, absl::string_view method, const absl::Status& reason, Done done);
 
     const config::v1::NodeIdentity node_identity_;
     const AuthorizationRules rules_;
     const std::shared_ptr<const tls::TrustAnchors> anchors_;
     const std::function<absl::Time()> now_;
-    RefusalListener on_refused_;
-    runtime::RateLimit telling_;
+    RefusalListener on_refused_ = [](const Refusal&, absl::AnyInvocable<void()> done) { done(); };
 
     absl::Mutex mutex_;
     // By certificate, of the anchors of this generation. Anybody can have certificates refused, so those never push out

@@ -3,12 +3,12 @@
 #include <chrono>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/node/certificate_messages.h"
 #include "common/runtime/version.h"
 #include "common/service/caller.h"
 #include "common/status/macros.h"
+#include "common/status/shown.h"
 #include "common/status/status.h"
 
 namespace provhub::service {
@@ -18,7 +18,6 @@ using provhub::v1::GetServerInfoRequest;
 using provhub::v1::ListCertificatesRequest;
 using provhub::v1::ListCertificatesResponse;
 
-constexpr std::size_t kMaxQuoted = 64;
 // As Caller::listener says it.
 constexpr char kPublicListener[] = "public";
 
@@ -75,7 +74,7 @@ absl::Status InspectionService::List(const ListCertificatesRequest& request, Lis
     if (!request.node_id().empty() && request.node_id() != facts_.node_id) {
         return absl::NotFoundError(absl::StrCat("this is node '", facts_.node_id,
                                                 "', which knows of no other node: ask the main node for '",
-                                                absl::CHexEscape(request.node_id().substr(0, kMaxQuoted)), "'"));
+                                                status::Shown(request.node_id()), "'"));
     }
     ASSIGN_OR_RETURN(response, node::ListCertificates(certificates_, request));
     return absl::OkStatus();

@@ -5,11 +5,11 @@
 #include <boost/asio/ip/v6_only.hpp>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/status/macros.h"
+#include "common/status/shown.h"
 
 namespace provhub::service {
 namespace {
@@ -60,7 +60,7 @@ std::string ListenAddress::ToString() const {
 
 absl::StatusOr<ListenAddress> ParseListenAddress(absl::string_view text) {
     const auto invalid = [&] {
-        return absl::InvalidArgumentError(absl::StrCat("'", absl::CHexEscape(text),
+        return absl::InvalidArgumentError(absl::StrCat("'", status::Shown(text),
                                                        "' is no listen address: expected HOST:PORT, [IPV6]:PORT or "
                                                        ":PORT with a port from 0 to 65535"));
     };

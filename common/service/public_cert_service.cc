@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/node/certificate_messages.h"
 #include "common/service/change_stream.h"
+#include "common/status/shown.h"
 #include "common/status/status.h"
 
 namespace provhub::service {
@@ -33,7 +33,7 @@ grpc::ServerWriteReactor<CertInfo>* PublicCertService::SubscribeCertChanged(
     const auto types = certificates_.Types();
     if (std::ranges::find(types, request->type()) == types.end()) {
         return new RefusedStream<CertInfo>(absl::NotFoundError(
-            absl::StrCat("this node has no certificate type '", absl::CHexEscape(request->type().substr(0, 64)), "'")));
+            absl::StrCat("this node has no certificate type '", status::Shown(request->type()), "'")));
     }
     return ChangeStream<CertInfo>::Open(streams_, [&](ChangeStream<CertInfo>::Push push) {
         return certificates_.Subscribe(

@@ -38,9 +38,11 @@ class Callbacks {
 
     static void Process(void* self, grpc_auth_context* context, const grpc_metadata* metadata, std::size_t size,
                         grpc_process_auth_metadata_done_cb done, void* done_argument) {
-        const absl::Status status = static_cast<Callbacks*>(self)->check_->Check(context, MethodOf(metadata, size));
-        done(done_argument, nullptr, 0, nullptr, 0, static_cast<grpc_status_code>(status.code()),
-             status.ok() ? nullptr : std::string(status.message()).c_str());
+        const auto answer = [done, done_argument](const absl::Status& status) {
+            done(done_argument, nullptr, 0, nullptr, 0, static_cast<grpc_status_code>(status.code()),
+                 status.ok() ? nullptr : std::string(status.message()).c_str());
+        };
+        static_cast<Callbacks*>(self)->check_->Check(context, MethodOf(metadata, size), answer);
     }
 
     static void Destroy(void* self) { delete static_cast<Callbacks*>(self); }

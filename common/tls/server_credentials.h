@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "common/tls/identity.h"
@@ -20,11 +21,14 @@ namespace provhub::tls {
 // Decides on every call before anything else of the server sees it. Thread-safe.
 class CallCheck {
  public:
+    using Done = absl::AnyInvocable<void(const absl::Status&)>;
+
     virtual ~CallCheck() = default;
 
     // `connection` is shared by the calls of a connection and has the certificate that the peer showed, unverified, in
-    // its properties; `method` is "/package.Service/Method". What is not OK is the call's status. MUST NOT block.
-    virtual absl::Status Check(grpc_auth_context* connection, absl::string_view method) = 0;
+    // its properties; both end with this call. `method` is "/package.Service/Method". The call waits for `done`, which
+    // runs once, inside Check or later on any thread; what is not OK is the call's status. MUST NOT block.
+    virtual void Check(grpc_auth_context* connection, absl::string_view method, Done done) = 0;
 };
 
 enum class ClientCertificate {

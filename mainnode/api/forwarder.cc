@@ -8,13 +8,13 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/node/method_table.h"
 #include "common/runtime/log.h"
 #include "common/service/caller.h"
+#include "common/status/shown.h"
 #include "common/status/status.h"
 #include "mainnode/api/operation_id.h"
 
@@ -30,7 +30,6 @@ using node::Request;
 constexpr runtime::Log kLog("api");
 
 // What of a caller's text is repeated in a log line or a status.
-constexpr std::size_t kMaxQuoted = 64;
 // A status travels in HTTP/2 headers, of which a peer takes 8 KiB.
 constexpr std::size_t kMaxStatusMessage = 1024;
 
@@ -98,9 +97,9 @@ class ForwardedCall final : public grpc::ServerUnaryReactor,
         operation_id_ = NewOperationId();
         const absl::string_view node_id = node::NodeId(request);
         const absl::string_view type = node::CertType(request);
-        what_ = absl::StrCat("[", operation_id_, "] ", method_.name, type.empty() ? "" : "(",
-                             absl::CHexEscape(type.substr(0, kMaxQuoted)), type.empty() ? "" : ")", " node '",
-                             node_id.empty() ? own_id : absl::CHexEscape(node_id.substr(0, kMaxQuoted)), "'");
+        what_ =
+            absl::StrCat("[", operation_id_, "] ", method_.name, type.empty() ? "" : "(", status::Shown(type),
+                         type.empty() ? "" : ")", " node '", node_id.empty() ? own_id : status::Shown(node_id), "'");
     }
 
     void Complete(Outcome outcome) {

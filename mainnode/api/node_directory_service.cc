@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/node/node_state.h"
 #include "common/service/change_stream.h"
+#include "common/status/shown.h"
 #include "common/status/status.h"
 
 namespace provhub::api {
@@ -24,7 +24,7 @@ constexpr std::size_t kBatch = 256;
 absl::Status CheckStates(const ListNodesRequest& request) {
     for (const std::string& state : request.states()) {
         if (!node::ParseNodeState(state)) {
-            return absl::InvalidArgumentError(absl::StrCat("states: '", absl::CHexEscape(state.substr(0, 64)),
+            return absl::InvalidArgumentError(absl::StrCat("states: '", status::Shown(state),
                                                            "': expected unprovisioned, provisioned, paused or error"));
         }
     }

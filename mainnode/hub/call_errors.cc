@@ -1,7 +1,7 @@
 #include "mainnode/hub/call_errors.h"
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/status/shown.h"
 
 namespace provhub::hub {
 namespace {
@@ -17,8 +17,8 @@ std::string About(absl::string_view node_id, const node::Method& method) {
 }  // namespace
 
 absl::Status UnknownNode(absl::string_view node_id) {
-    return absl::NotFoundError(absl::StrCat("node '", absl::CHexEscape(node_id.substr(0, 64)),
-                                            "' is not known: no node of this ID has ever registered"));
+    return absl::NotFoundError(
+        absl::StrCat("node '", status::Shown(node_id), "' is not known: no node of this ID has ever registered"));
 }
 
 absl::Status NotConnected(absl::string_view node_id) {

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/node/node_state.h"
 #include "common/status/macros.h"
+#include "common/status/shown.h"
 #include "common/status/status.h"
 
 namespace provhub::hub {
@@ -26,7 +26,7 @@ bool IsNodeId(absl::string_view id) {
 absl::Status CheckNodeId(absl::string_view node_id) {
     if (!IsNodeId(node_id)) {
         return absl::InvalidArgumentError(
-            absl::StrCat("node ID '", absl::CHexEscape(node_id.substr(0, kMaxNodeIdLength)),
+            absl::StrCat("node ID '", status::Shown(node_id),
                          "': expected 1 to 64 characters of printable ASCII without a space at either end"));
     }
     return absl::OkStatus();
@@ -35,8 +35,7 @@ absl::Status CheckNodeId(absl::string_view node_id) {
 absl::Status CheckNodeInfo(const iamanager::v6::NodeInfo& info) {
     RETURN_IF_ERROR(status::Annotate(CheckNodeId(info.node_id()), "NodeInfo"));
     if (!node::ParseNodeState(info.state())) {
-        return absl::InvalidArgumentError(absl::StrCat("NodeInfo.state '",
-                                                       absl::CHexEscape(info.state().substr(0, kMaxNodeIdLength)),
+        return absl::InvalidArgumentError(absl::StrCat("NodeInfo.state '", status::Shown(info.state()),
                                                        "': expected unprovisioned, provisioned, paused or error"));
     }
     if (std::ranges::any_of(info.attrs(), [](const auto& a) { return absl::EqualsIgnoreCase(a.name(), "MainNode"); })) {

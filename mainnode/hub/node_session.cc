@@ -243,8 +243,12 @@ absl::Status NodeSession::TakeUnprovenPlace(StreamTrust trust) {
 }
 
 void NodeSession::Refuse(const absl::Status& reason) {
-    environment_.options.on_refused({.caller = caller_, .node_id = incoming_.node_info().node_id(), .reason = reason});
-    End(reason);
+    {
+        absl::MutexLock lock(&mutex_);
+        refused_ = true;
+    }
+    environment_.options.on_refused({.caller = caller_, .node_id = incoming_.node_info().node_id(), .reason = reason},
+                                    [self = shared_from_this(), reason] { self->End(reason); });
 }
 
 absl::Status NodeSession::Take(Reply message) {
@@ -312,12 +316,14 @@ void NodeSession::EndDrained() {
 void NodeSession::End(const absl::Status& reason, absl::string_view why) {
     std::optional<SessionTable::Admission> admission;
     std::unique_ptr<runtime::Timer> hello_timer;
+    bool refused = false;
     {
         absl::MutexLock lock(&mutex_);
         if (ending_) {
             return;
         }
         ending_ = reason;
+        refused = refused_;
         admission = admission_;
         hello_timer = std::move(timer_);
     }
@@ -327,7 +333,7 @@ void NodeSession::End(const absl::Status& reason, absl::string_view why) {
     if (admission) {
         environment_.table.Leave(*admission);
         kLog.Notice(absl::StrCat("stream of node '", admission->node->node_id(), "' ended: ", why));
-    } else {
+    } else if (!refused) {
         kLog.Warning(absl::StrCat("a stream of ", caller_.name, " ended before it was a node's: ", why));
     }
     auto timer = environment_.scheduler.After(environment_.options.finish_timeout, [weak = weak_from_this()] {

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
@@ -49,8 +50,10 @@ struct SessionOptions {
     // Who opens a stream.
     std::function<service::Caller(const grpc::CallbackServerContext&)> caller_of =
         [](const grpc::CallbackServerContext& context) { return service::CallerOf(context); };
-    // Told from any thread, before the node is.
-    std::function<void(const RefusedStream&)> on_refused = [](const RefusedStream&) {};
+    // Told from any thread. Runs its second argument once, inside the call or later on any thread: the node is told
+    // then.
+    std::function<void(const RefusedStream&, absl::AnyInvocable<void()>)> on_refused =
+        [](const RefusedStream&, absl::AnyInvocable<void()> done) { done(); };
 };
 
 // What the sessions share.
@@ -128,6 +131,8 @@ class NodeSession final : public grpc::ServerBidiReactor<node::Reply, node::Requ
     bool counted_as_unproven_ ABSL_GUARDED_BY(mutex_) = false;
     bool writing_ ABSL_GUARDED_BY(mutex_) = false;
     bool redeeming_ ABSL_GUARDED_BY(mutex_) = false;
+    // on_refused has been told, and tells.
+    bool refused_ ABSL_GUARDED_BY(mutex_) = false;
     bool finished_ ABSL_GUARDED_BY(mutex_) = false;
     std::optional<absl::Status> ending_ ABSL_GUARDED_BY(mutex_);
     // The hello's time limit, later that of the end.

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/crypto/random.h"
 #include "common/status/macros.h"
+#include "common/status/shown.h"
 
 namespace provhub::join {
 namespace {
@@ -143,8 +144,7 @@ absl::Status JoinTokens::Revoke(const std::string& id) {
         int count = 0;
         session << "SELECT COUNT(*) FROM join_tokens WHERE id = ?", into(count), use(key), now;
         if (count == 0) {
-            return absl::NotFoundError(
-                absl::StrCat("there is no join token '", absl::CHexEscape(id.substr(0, kMaxPresented)), "'"));
+            return absl::NotFoundError(absl::StrCat("there is no join token '", status::Shown(id), "'"));
         }
         session << "DELETE FROM join_tokens WHERE id = ?", use(key), now;
         return absl::OkStatus();

@@ -128,9 +128,12 @@ class NormalModeFixture : public ::testing::Test {
 
     void Start() {
         authorizer_ = std::make_shared<service::Authorizer>(config_, anchors_, [] { return absl::Now(); });
-        authorizer_->OnRefused([this](const service::Refusal& refusal) {
-            absl::MutexLock lock(&mutex_);
-            refusals_.push_back(refusal);
+        authorizer_->OnRefused([this](const service::Refusal& refusal, auto done) {
+            {
+                absl::MutexLock lock(&mutex_);
+                refusals_.push_back(refusal);
+            }
+            done();
         });
         public_ = Listen("public", tls::ClientCertificate::kNotRequested, service::PublicCalls());
         protected_ = Listen("protected", tls::ClientCertificate::kRequested, service::ProtectedCalls(authorizer_));
