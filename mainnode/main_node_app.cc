@@ -27,6 +27,7 @@ MainNodeOptions OptionsOf(const config::v1::Config& config, bool provisioning_mo
     options.registry_path = absl::StrCat(config.working_dir(), "/nodes.db");
     options.join_tokens_path = absl::StrCat(config.working_dir(), "/join_tokens.db");
     options.sessions.require_join_token = config.require_join_token();
+    options.sessions.plaintext = provisioning_mode && config.provisioning_transport() == "plaintext";
     options.public_address = config.iam_public_server_url();
     options.protected_address = config.iam_protected_server_url();
     options.provisioning_mode = provisioning_mode;

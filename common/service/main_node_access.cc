@@ -47,6 +47,11 @@ absl::StatusOr<tls::FingerprintCheck> CreateCheck(const config::v1::Config& conf
 absl::StatusOr<std::unique_ptr<MainNodeWays>> MainNodeWays::Create(
     const config::v1::Config& config, bool provisioning_mode, std::shared_ptr<const tls::TrustAnchors> anchors,
     std::shared_ptr<const tls::IdentitySource> identity) {
+    if (provisioning_mode && !config.join_token_path().empty() && config.provisioning_transport() == "plaintext") {
+        return absl::InvalidArgumentError(
+            "joinTokenPath doesn't go with provisioningTransport plaintext: anybody on the way could read the join "
+            "token; use tls, or remove joinTokenPath");
+    }
     auto ways = absl::WrapUnique(new MainNodeWays(config, provisioning_mode, std::move(anchors), std::move(identity)));
     ASSIGN_OR_RETURN(ways->check_, CreateCheck(config));
     return ways;

@@ -41,7 +41,8 @@ struct MainNodeAccess {
 // Thread-safe.
 class MainNodeWays {
  public:
-    // `anchors` may be null in provisioning mode. InvalidArgument: serverFingerprint is none.
+    // `anchors` may be null in provisioning mode. InvalidArgument: serverFingerprint is none; joinTokenPath goes with
+    // plaintext.
     static absl::StatusOr<std::unique_ptr<MainNodeWays>> Create(const config::v1::Config& config,
                                                                 bool provisioning_mode,
                                                                 std::shared_ptr<const tls::TrustAnchors> anchors,

@@ -133,7 +133,7 @@ void NodeSession::Admit() {
     const auto trust = DecideOnStream(options.provisioning_mode, caller_, incoming_.node_info());
     if (!trust.ok()) {
         Refuse(trust.status());
-    } else if (options.require_join_token) {
+    } else if (options.require_join_token || (options.plaintext && ShowsToken())) {
         Redeem(*trust);
     } else {
         Enter(*trust, "");
@@ -155,7 +155,13 @@ void NodeSession::Redeem(StreamTrust trust) {
         const std::string& node_id = self->incoming_.node_info().node_id();
         join::JoinTokens& tokens = self->environment_.tokens;
         const bool proven = trust == StreamTrust::kProven;
-        const absl::StatusOr<std::string> rejoin_secret = proven ? std::string() : tokens.Redeem(node_id, presented);
+        const auto redeem = [&]() -> absl::StatusOr<std::string> {
+            if (self->environment_.options.plaintext) {
+                return self->SpendToken(presented);
+            }
+            return tokens.Redeem(node_id, presented);
+        };
+        const absl::StatusOr<std::string> rejoin_secret = proven ? std::string() : redeem();
         if (!rejoin_secret.ok()) {
             self->Refuse(rejoin_secret.status());
         } else {
@@ -173,6 +179,27 @@ void NodeSession::Redeem(StreamTrust trust) {
         }
         self->FinishUnlessBusy();
     });
+}
+
+bool NodeSession::ShowsToken() {
+    absl::MutexLock lock(&mutex_);
+    return !ending_ && !Metadata(*context_, kJoinTokenKey).empty();
+}
+
+absl::Status NodeSession::SpendToken(const join::Presented& presented) {
+    const std::string& node_id = incoming_.node_info().node_id();
+    if (presented.token.empty()) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("node '", node_id,
+                         "' registers over plaintext, where the join token that this main node requires could be read "
+                         "on the way; set provisioningTransport to tls on both nodes"));
+    }
+    // Nobody learns the secret that it is exchanged for.
+    const bool spent = environment_.tokens.Redeem(node_id, {.token = presented.token, .rejoin_secret = {}}).ok();
+    return absl::FailedPreconditionError(
+        absl::StrCat("node '", node_id, "' sent a join token over plaintext, where anybody may have read it",
+                     spent ? ": the token is spent" : "",
+                     "; set provisioningTransport to tls on both nodes and create a new token"));
 }
 
 void NodeSession::Enter(StreamTrust trust, const std::string& rejoin_secret) {

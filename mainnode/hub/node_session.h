@@ -39,6 +39,8 @@ struct SessionOptions {
     bool provisioning_mode = false;
     // Of nodes that no certificate vouches for.
     bool require_join_token = false;
+    // What streams carry can be read on the way: no join token is accepted, and one that comes is spent.
+    bool plaintext = false;
     // How many streams of such nodes there may be in normal mode.
     std::size_t max_unproven = 256;
     // How long a new stream may take to say which node it is.
@@ -96,6 +98,9 @@ class NodeSession final : public grpc::ServerBidiReactor<node::Reply, node::Requ
     void Admit();
     // Looks at the join token where one is asked for, on a thread that may block on the disk, then goes on with Enter.
     void Redeem(StreamTrust trust);
+    bool ShowsToken();
+    // Of a stream that can be read on the way.
+    absl::Status SpendToken(const join::Presented& presented);
     // `rejoin_secret` is for the node; empty: none.
     void Enter(StreamTrust trust, const std::string& rejoin_secret);
     // Counts this stream where it is to be counted.

@@ -268,6 +268,46 @@ TEST_F(JoinTokenTest, AReplayedOrForeignTokenIsRefusedAndToldOf) {
     EXPECT_TRUE(IsConnected("n1"));
 }
 
+class PlaintextJoinTest : public JoinTokenTest {
+ protected:
+    PlaintextJoinTest() {
+        options_.provisioning_mode = true;
+        options_.sessions.plaintext = true;
+    }
+
+    v1::JoinToken OnlyToken() {
+        grpc::ClientContext context;
+        v1::ListJoinTokensResponse response;
+        EXPECT_TRUE(v1::JoinTokenService::NewStub(Connect(ProtectedAddress()))
+                        ->ListJoinTokens(&context, v1::ListJoinTokensRequest(), &response)
+                        .ok());
+        return response.tokens_size() == 1 ? response.tokens(0) : v1::JoinToken();
+    }
+};
+
+TEST_F(PlaintextJoinTest, ATokenThatAnybodyMayHaveReadIsSpentAndLetsNobodyIn) {
+    const std::string token = CreateToken();
+    const auto agent = Join("n1", token);
+    EXPECT_EQ(Refusal(*agent), StatusCode::FAILED_PRECONDITION);
+    EXPECT_THAT(agent->WaitForEnd()->error_message(), HasSubstr("over plaintext"));
+    EXPECT_EQ(OnlyToken().used_by(), "n1");
+    EXPECT_EQ(Refusals().size(), 1U);
+}
+
+TEST_F(PlaintextJoinTest, ATokenIsSpentWhereNoneIsRequiredToo) {
+    options_.sessions.require_join_token = false;
+    const std::string token = CreateToken();
+    EXPECT_EQ(Refusal(*Join("n1", token)), StatusCode::FAILED_PRECONDITION);
+    EXPECT_EQ(OnlyToken().used_by(), "n1");
+    EXPECT_EQ(Refusal(*Join("n1", "")), StatusCode::OK);
+}
+
+TEST_F(PlaintextJoinTest, ANodeWithoutATokenIsToldToUseTls) {
+    const auto agent = Join("n1", "");
+    EXPECT_EQ(Refusal(*agent), StatusCode::FAILED_PRECONDITION);
+    EXPECT_THAT(agent->WaitForEnd()->error_message(), HasSubstr("set provisioningTransport to tls"));
+}
+
 TEST_F(JoinTokenTest, ANodeWithAnIdentityNeedsNoneAndItsSecretEnds) {
     const auto joined = Join("n1", CreateToken());
     ASSERT_EQ(Refusal(*joined), StatusCode::OK);
