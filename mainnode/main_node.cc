@@ -63,8 +63,7 @@ node::NodeEndpoint& MainNode::Audited(audit::AuditLog* log, const runtime::Sched
     if (log == nullptr) {
         return router_;
     }
-    return audited_.emplace(audit::AuditedEndpointOptions{.own_id = registry_->own_id(), .caller = ""}, router_, *log,
-                            clock);
+    return audited_.emplace(registry_->own_id(), router_, *log, clock);
 }
 
 MainNode::~MainNode() {

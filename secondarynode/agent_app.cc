@@ -72,13 +72,11 @@ absl::Status AgentApp::Serve(const config::v1::Config& config, const service::Li
     return absl::OkStatus();
 }
 
-node::NodeEndpoint& AgentApp::Operations(const std::string& main_node_address) {
+node::NodeEndpoint& AgentApp::Operations() {
     if (audit_log_ == nullptr) {
         return core_->operations();
     }
-    return audited_.emplace(audit::AuditedEndpointOptions{.own_id = core_->current_node().id(),
-                                                          .caller = absl::StrCat("main node ", main_node_address)},
-                            core_->operations(), *audit_log_, *scheduler_);
+    return audited_.emplace(core_->current_node().id(), core_->operations(), *audit_log_, *scheduler_);
 }
 
 void AgentApp::Connect(const config::v1::Config& config, std::shared_ptr<service::MainNodeWays> ways) {
@@ -102,8 +100,7 @@ void AgentApp::Connect(const config::v1::Config& config, std::shared_ptr<service
         return channel;
     };
     link_ = std::make_unique<link::HubLink>(
-        std::move(connect), [&node] { return node.Info(); }, Operations(config.main_iam_public_server_url()),
-        *scheduler_, std::move(options));
+        std::move(connect), [&node] { return node.Info(); }, Operations(), *scheduler_, std::move(options));
     identity_changes_ = tls_->identity()->Subscribe([this] { link_->Renew(); });
     node_changes_ = node.Subscribe([this](const iamanager::v6::NodeInfo&) { link_->NodeChanged(); });
     // For a change between the two lines above.

@@ -48,7 +48,7 @@ class AgentApp final : public runtime::DaemonApp {
 
     absl::Status Serve(const config::v1::Config& config, const service::ListenerCredentials& credentials);
     // What the link calls.
-    node::NodeEndpoint& Operations(const std::string& main_node_address);
+    node::NodeEndpoint& Operations();
     void Connect(const config::v1::Config& config, std::shared_ptr<service::MainNodeWays> ways);
 
     const std::unique_ptr<runtime::Scheduler> scheduler_;

@@ -60,9 +60,9 @@ void AuditedEndpoint::Call(node::Request request, node::CallContext context, nod
     const absl::string_view node_id = node::NodeId(request);
     Event event{.event = "begun",
                 .operation_id = context.operation_id,
-                .caller = context.caller.empty() ? options_.caller : context.caller,
+                .caller = context.caller,
                 .method = std::string(method->name),
-                .node = std::string(node_id.empty() ? absl::string_view(options_.own_id) : node_id),
+                .node = std::string(node_id.empty() ? absl::string_view(own_id_) : node_id),
                 .message = Describe(request)};
     {
         absl::MutexLock lock(&mutex_);

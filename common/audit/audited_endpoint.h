@@ -12,13 +12,6 @@
 
 namespace provhub::audit {
 
-struct AuditedEndpointOptions {
-    // For records, where a request names no node.
-    std::string own_id;
-    // For records, where a context names no caller.
-    std::string caller;
-};
-
 // Hands every call on. One that changes something has a record "begun" on the disk before it is handed on, and a record
 // "done" before it is answered: where the first can't be written the call is not handed on (Unavailable, or
 // ResourceExhausted); where the second can't, this is logged and the answer given, for the work is done. Calls that
@@ -27,10 +20,10 @@ struct AuditedEndpointOptions {
 // A deadline and a cancellation are for the endpoint behind, and hold from the call on.
 class AuditedEndpoint final : public node::NodeEndpoint {
  public:
-    // What it is given MUST outlive this object, the log every call besides.
-    AuditedEndpoint(AuditedEndpointOptions options, node::NodeEndpoint& endpoint, AuditLog& log,
-                    const runtime::Scheduler& clock)
-        : options_(std::move(options)), endpoint_(endpoint), log_(log), clock_(clock) {}
+    // `own_id` is for records of requests that name no node. The others MUST outlive this object, the log every call
+    // besides.
+    AuditedEndpoint(std::string own_id, node::NodeEndpoint& endpoint, AuditLog& log, const runtime::Scheduler& clock)
+        : own_id_(std::move(own_id)), endpoint_(endpoint), log_(log), clock_(clock) {}
     // Waits until every call has been handed on.
     ~AuditedEndpoint() override;
 
@@ -39,7 +32,7 @@ class AuditedEndpoint final : public node::NodeEndpoint {
  private:
     void HandOn(node::Request request, node::CallContext context, Event event, absl::Time begun, node::Done done);
 
-    const AuditedEndpointOptions options_;
+    const std::string own_id_;
     node::NodeEndpoint& endpoint_;
     AuditLog& log_;
     const runtime::Scheduler& clock_;

@@ -40,12 +40,13 @@ std::shared_ptr<HubStream> HubStream::Create(const HubChannel& channel, bool han
                                              node::NodeEndpoint& operations, runtime::Scheduler& scheduler,
                                              absl::Duration time_limit) {
     std::shared_ptr<HubStream> stream(new HubStream(channel, handover, std::move(callbacks), scheduler));
-    stream->requests_ = std::make_shared<StreamRequests>(operations, scheduler, time_limit,
-                                                         [weak = std::weak_ptr<HubStream>(stream)](node::Reply reply) {
-                                                             if (const auto receiver = weak.lock()) {
-                                                                 receiver->Send(std::move(reply));
-                                                             }
-                                                         });
+    stream->requests_ =
+        std::make_shared<StreamRequests>(operations, scheduler, absl::StrCat("main node ", channel.where), time_limit,
+                                         [weak = std::weak_ptr<HubStream>(stream)](node::Reply reply) {
+                                             if (const auto receiver = weak.lock()) {
+                                                 receiver->Send(std::move(reply));
+                                             }
+                                         });
     return stream;
 }
 

@@ -50,9 +50,13 @@ std::string Describe(const node::Method& method, absl::string_view operation_id)
 
 }  // namespace
 
-StreamRequests::StreamRequests(node::NodeEndpoint& operations, const runtime::Scheduler& clock,
+StreamRequests::StreamRequests(node::NodeEndpoint& operations, const runtime::Scheduler& clock, std::string caller,
                                absl::Duration time_limit, Send send)
-    : operations_(operations), clock_(clock), time_limit_(time_limit), send_(std::move(send)) {}
+    : operations_(operations),
+      clock_(clock),
+      caller_(std::move(caller)),
+      time_limit_(time_limit),
+      send_(std::move(send)) {}
 
 void StreamRequests::Take(node::Request message) {
     const std::uint64_t id = message.request_id();
@@ -197,6 +201,7 @@ absl::Status StreamRequests::Refusal() const {
 node::CallContext StreamRequests::ContextOf(const node::Request& message, std::stop_token cancelled) const {
     node::CallContext context;
     context.operation_id = message.operation_id().substr(0, kMaxOperationId);
+    context.caller = caller_;
     context.deadline = clock_.Now() + TimeoutOf(message, time_limit_);
     context.cancelled = std::move(cancelled);
     return context;

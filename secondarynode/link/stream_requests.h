@@ -36,10 +36,11 @@ class StreamRequests : public std::enable_shared_from_this<StreamRequests> {
 
     using Send = std::function<void(node::Reply)>;
 
-    // `time_limit` is for requests that do not say how long their caller waits. `send` is called from any thread, also
+    // `caller` is whose requests these are, for the audit log. `time_limit` is for requests that do not say how long
+    // their caller waits. `send` is called from any thread, also
     // from several at once. `operations` and `clock` are not touched any more once Abandon has returned.
-    StreamRequests(node::NodeEndpoint& operations, const runtime::Scheduler& clock, absl::Duration time_limit,
-                   Send send);
+    StreamRequests(node::NodeEndpoint& operations, const runtime::Scheduler& clock, std::string caller,
+                   absl::Duration time_limit, Send send);
 
     // Takes one message of the main node, well-formed or not. Never blocks.
     void Take(node::Request message);
@@ -74,6 +75,7 @@ class StreamRequests : public std::enable_shared_from_this<StreamRequests> {
 
     node::NodeEndpoint& operations_;
     const runtime::Scheduler& clock_;
+    const std::string caller_;
     const absl::Duration time_limit_;
     const Send send_;
 

@@ -294,8 +294,12 @@ TEST_F(PlaintextJoinTest, ATokenThatAnybodyMayHaveReadIsSpentAndLetsNobodyIn) {
     EXPECT_EQ(Refusals().size(), 1U);
 }
 
-TEST_F(PlaintextJoinTest, ATokenIsSpentWhereNoneIsRequiredToo) {
-    options_.sessions.require_join_token = false;
+class PlaintextTest : public PlaintextJoinTest {
+ protected:
+    PlaintextTest() { options_.sessions.require_join_token = false; }
+};
+
+TEST_F(PlaintextTest, ATokenIsSpentWhereNoneIsRequiredToo) {
     const std::string token = CreateToken();
     EXPECT_EQ(Refusal(*Join("n1", token)), StatusCode::FAILED_PRECONDITION);
     EXPECT_EQ(OnlyToken().used_by(), "n1");

@@ -79,8 +79,7 @@ class AuditedEndpointTest : public ::testing::Test {
         auto log = AuditLog::Open({.path = dir_.File("log")}, clock_);
         EXPECT_THAT(log, IsOk());
         log_ = *std::move(log);
-        endpoint_ = std::make_unique<AuditedEndpoint>(AuditedEndpointOptions{.own_id = "main", .caller = "somebody"},
-                                                      behind_, *log_, clock_);
+        endpoint_ = std::make_unique<AuditedEndpoint>("main", behind_, *log_, clock_);
     }
 
     std::shared_ptr<Answer> Call(node::Request request, node::CallContext context = {}) {
@@ -170,7 +169,6 @@ TEST_F(AuditedEndpointTest, RecordsWhatAnErrorSaysAndWhatACertificateIsCalled) {
     behind_.Next()->done(ApplyCertReply());
     ASSERT_THAT(Await(answer), IsOk());
     EXPECT_EQ(Records()[2]["node"], "main");
-    EXPECT_EQ(Records()[2]["caller"], "somebody");
     EXPECT_EQ(Records()[2]["message"], "type iam, serial 12ab");
 
     answer = Call(CreateKeyRequest());

@@ -50,7 +50,7 @@ class StreamRequestsTest : public testing::Test {
     test::ManualScheduler clock_;
     test::ScriptedEndpoint operations_;
     const std::shared_ptr<StreamRequests> requests_ =
-        std::make_shared<StreamRequests>(operations_, clock_, absl::Minutes(5), [this](node::Reply reply) {
+        std::make_shared<StreamRequests>(operations_, clock_, "main node", absl::Minutes(5), [this](node::Reply reply) {
             absl::MutexLock lock(&mutex_);
             sent_.push_back(std::move(reply));
         });
@@ -110,6 +110,11 @@ TEST_F(StreamRequestsTest, ThatAreAbandonedSayNothingMore) {
     EXPECT_FALSE(idle);
 }
 
+TEST_F(StreamRequestsTest, AreThoseOfTheMainNodeThatTheyCameFrom) {
+    requests_->Take(CreateKey(1, "iam"));
+    EXPECT_EQ(operations_.Next()->context.caller, "main node");
+}
+
 TEST_F(StreamRequestsTest, CutAnOperationIdThatIsTooLong) {
     auto request = CreateKey(1, "iam");
     request.set_operation_id(std::string(1'000'000, 'x'));
@@ -166,7 +171,7 @@ class ThreadedEndpoint final : public node::NodeEndpoint {
 TEST_F(StreamRequestsTest, AreEachAnsweredOnceFromManyThreads) {
     ThreadedEndpoint operations;
     const auto requests =
-        std::make_shared<StreamRequests>(operations, clock_, absl::Minutes(5), [this](node::Reply reply) {
+        std::make_shared<StreamRequests>(operations, clock_, "main node", absl::Minutes(5), [this](node::Reply reply) {
             absl::MutexLock lock(&mutex_);
             sent_.push_back(std::move(reply));
         });
@@ -202,8 +207,8 @@ TEST_F(StreamRequestsTest, AreEachAnsweredOnceFromManyThreads) {
 TEST_F(StreamRequestsTest, AreNotBegunAfterTheyWereAbandoned) {
     for (int round = 0; round < 50; ++round) {
         ThreadedEndpoint operations;
-        const auto requests =
-            std::make_shared<StreamRequests>(operations, clock_, absl::Minutes(5), [](const node::Reply&) {});
+        const auto requests = std::make_shared<StreamRequests>(operations, clock_, "main node", absl::Minutes(5),
+                                                               [](const node::Reply&) {});
         for (std::uint64_t i = 1; i <= 20; ++i) {
             requests->Take(CreateKey(i % 2 == 0 ? i : 0, "iam"));
         }

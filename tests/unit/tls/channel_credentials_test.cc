@@ -6,13 +6,20 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
+#include <openssl/ec.h>
+#include <openssl/pem.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/crypto/csr.h"
+#include "common/crypto/fingerprint.h"
 #include "common/tls/ephemeral_identity.h"
 #include "iamanager/version.grpc.pb.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/test_ca.h"
 
 namespace provhub::tls {
 namespace {
@@ -72,6 +79,75 @@ TEST_F(FingerprintCredentialsTest, RefuseAServerThatSpeaksPlaintext) {
     const auto plaintext_server = builder.BuildAndStart();
     EXPECT_EQ(Call(FingerprintCredentials(PinnedTo(identity_.fingerprint))).error_code(),
               grpc::StatusCode::UNAVAILABLE);
+}
+
+// A server with a certificate of a CA.
+class VerifiedOrKnownCredentialsTest : public FingerprintCredentialsTest {
+ protected:
+    VerifiedOrKnownCredentialsTest() {
+        grpc::SslServerCredentialsOptions options;
+        BIO* const pem = BIO_new(BIO_s_mem());
+        PEM_write_bio_PrivateKey(pem, key_.get(), nullptr, nullptr, 0, nullptr, nullptr);
+        char* text = nullptr;
+        const long size = BIO_get_mem_data(pem, &text);
+        options.pem_key_cert_pairs.push_back({std::string(text, static_cast<std::size_t>(size)), certificate_.Pem()});
+        BIO_free(pem);
+        grpc::ServerBuilder builder;
+        builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(options), &port_);
+        builder.RegisterService(&service_);
+        certified_server_ = builder.BuildAndStart();
+    }
+
+    grpc::Status Call(const std::string& anchor, const std::string& server_name) {
+        const std::shared_ptr<TrustAnchors> anchors = TrustAnchors::Load(dir_.Write("ca.pem", anchor)).value();
+        return FingerprintCredentialsTest::Call(
+            VerifiedOrKnownCredentials(anchors, server_name, [this](absl::string_view fingerprint) {
+                ++asked_;
+                return PinnedTo(pinned_)(fingerprint);
+            }));
+    }
+
+    const test::TempDir dir_;
+    const test::TestCa ca_{"CA"};
+    const crypto::EvpPkeyPtr key_{EVP_EC_gen("P-384")};
+    const crypto::Certificate certificate_ = Certify();
+    std::unique_ptr<grpc::Server> certified_server_;
+    std::string pinned_ = std::string(64, '0');
+    std::atomic<int> asked_ = 0;
+
+ private:
+    crypto::Certificate Certify() const {
+        const auto csr = crypto::CreateCsr(key_.get(), {.common_name = "main",
+                                                        .extended_key_usage = {crypto::ExtendedKeyUsage::kServerAuth},
+                                                        .alternative_names = {"main.local"}});
+        return ca_.IssueFor(csr.value());
+    }
+};
+
+TEST_F(VerifiedOrKnownCredentialsTest, ReachAServerThatAnAnchorVouchesForWithoutAskingTheCheck) {
+    const grpc::Status status = Call(ca_.certificate().Pem(), "main.local");
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(asked_, 0);
+}
+
+TEST_F(VerifiedOrKnownCredentialsTest, ReachAServerThatIsKnownWhoeverIssuedItsCertificate) {
+    pinned_ = crypto::Fingerprint(certificate_);
+    const grpc::Status status = Call(test::TestCa("Another").certificate().Pem(), "main.local");
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(asked_, 1);
+}
+
+TEST_F(VerifiedOrKnownCredentialsTest, RefuseAServerThatNeitherAcceptsAndSayBothReasons) {
+    const grpc::Status status = Call(test::TestCa("Another").certificate().Pem(), "main.local");
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+    EXPECT_THAT(status.error_message(), HasSubstr(crypto::Fingerprint(certificate_)));
+    EXPECT_THAT(status.error_message(), HasSubstr("by caCert"));
+}
+
+TEST_F(VerifiedOrKnownCredentialsTest, RefuseAnotherServerOfTheSameAuthority) {
+    const grpc::Status status = Call(ca_.certificate().Pem(), "other.local");
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+    EXPECT_THAT(status.error_message(), HasSubstr("other.local"));
 }
 
 }  // namespace
