@@ -44,7 +44,7 @@ def test_operations_are_on_record_on_both_nodes_under_one_id(make_unit, ca, pass
         assert begun["operation_id"] == done["operation_id"]
         assert begun["node"] == agent.id
         assert begun["caller"].startswith("anonymous ")
-    assert {record["caller"] for record in node} == {f"main node {unit.main.public}"}
+    assert {record["caller"] for record in node} == {f"main node {unit.main.public} (plaintext)"}
     assert [record["result"] == "OK" for record in hub if record["event"] == "done"] == [True] * 4 + [False]
     assert "password" in hub[-1]["message"]
     for each in unit.nodes:
