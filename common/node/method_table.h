@@ -30,9 +30,12 @@ enum class Concurrency {
 
 // When provisioning mode (--provisioning) is asked for.
 enum class ModeRule {
-    kNever,
-    kAlways,
-    // Only while the node is unprovisioned: renewing works without it.
+    kAny,
+    // Not on a node that had been provisioned before it was started in provisioning mode: that one is being repaired.
+    kNotInRepair,
+    // In provisioning mode only.
+    kProvisioning,
+    // As kProvisioning while the node is unprovisioned; renewing works in any mode.
     kFirstEnrolment,
 };
 

@@ -154,7 +154,12 @@ absl::Status NodeOperations::CheckAllowed(const Method& method) const {
             absl::StrJoin(method.states, " or ",
                           [](std::string* out, NodeState allowed) { absl::StrAppend(out, ToString(allowed)); })));
     }
-    const bool needs_mode = method.mode == ModeRule::kAlways ||
+    if (method.mode == ModeRule::kNotInRepair && in_repair_) {
+        return absl::FailedPreconditionError(
+            "the node had been provisioned already when it was started with --provisioning: that is for Deprovision and "
+            "for provisioning it again; restart it without --provisioning");
+    }
+    const bool needs_mode = method.mode == ModeRule::kProvisioning ||
                             (method.mode == ModeRule::kFirstEnrolment && state == NodeState::kUnprovisioned);
     if (needs_mode && !parts_.provisioning_mode) {
         return absl::FailedPreconditionError("the node is not in provisioning mode: start it with --provisioning");
@@ -200,6 +205,7 @@ absl::StatusOr<Reply> NodeOperations::FinishProvisioning(const OperationCall& ca
 
 absl::StatusOr<Reply> NodeOperations::Deprovision(const OperationCall& call) {
     RETURN_IF_ERROR(parts_.provisioning.Deprovision(call.password(), call.deadline()));
+    in_repair_ = false;
     Reply reply;
     reply.mutable_deprovision_response();
     return reply;

@@ -2,6 +2,7 @@
 #ifndef PROVHUB_COMMON_NODE_NODE_OPERATIONS_H_
 #define PROVHUB_COMMON_NODE_NODE_OPERATIONS_H_
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <set>
@@ -45,7 +46,8 @@ class NodeOperations final : public NodeEndpoint {
     static constexpr std::size_t kMaxCalls = 256;
 
     // Everything in `parts` MUST outlive this object.
-    explicit NodeOperations(Parts parts) : parts_(parts) {}
+    explicit NodeOperations(Parts parts)
+        : parts_(parts), in_repair_(parts.provisioning_mode && parts.node.state() != NodeState::kUnprovisioned) {}
     // Answers every caller (Unavailable what has not begun, Aborted what has), then waits for the work that runs.
     ~NodeOperations() override;
 
@@ -80,6 +82,8 @@ class NodeOperations final : public NodeEndpoint {
     absl::StatusOr<Reply> ListCertificates(const OperationCall& call);
 
     const Parts parts_;
+    // The node had been provisioned before it was started in provisioning mode, and has not been deprovisioned since.
+    std::atomic<bool> in_repair_;
     OperationGate gate_;
     absl::Mutex mutex_;
     bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -287,11 +287,23 @@ TEST(NodeState, MovesBetweenProvisionedAndPaused) {
     ASSERT_THAT(node.Provision(), IsOk());
     EXPECT_TRUE(absl::IsFailedPrecondition(node.Resume()));
     ASSERT_THAT(node.Pause(), IsOk());
+    node.provisioning_mode = false;
     ASSERT_THAT(node.Boot(), IsOk());
     EXPECT_EQ(node.node().state(), node::NodeState::kPaused);
     EXPECT_THAT(node.Enrol("iam"), IsOk());
     EXPECT_THAT(node.Resume(), IsOk());
     EXPECT_EQ(node.node().state(), node::NodeState::kProvisioned);
+}
+
+TEST(NodeState, IsNotMovedInProvisioningModeUntilTheNodeIsProvisionedAgain) {
+    TestNode node;
+    ASSERT_THAT(node.Boot(), IsOk());
+    ASSERT_THAT(node.Provision(), IsOk());
+    ASSERT_THAT(node.Boot(), IsOk());
+    EXPECT_THAT(node.Pause(), IsError(absl::StatusCode::kFailedPrecondition, "restart it without --provisioning"));
+    ASSERT_THAT(node.Deprovision(), IsOk());
+    ASSERT_THAT(node.Provision(), IsOk());
+    EXPECT_THAT(node.Pause(), IsOk());
 }
 
 }  // namespace
