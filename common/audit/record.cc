@@ -1,14 +1,11 @@
 #include "common/audit/record.h"
 
-#include <openssl/evp.h>
-
-#include <array>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/crypto/sha256.h"
 
 namespace provhub::audit {
 namespace {
@@ -22,12 +19,6 @@ constexpr absl::string_view kPrev = ",\"prev\":\"";
 constexpr absl::string_view kHash = "\",\"hash\":\"";
 constexpr absl::string_view kEnd = "\"}";
 constexpr std::size_t kHexBytes = 64;
-
-std::string Sha256Hex(absl::string_view bytes) {
-    std::array<unsigned char, 32> digest{};
-    EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
-    return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
-}
 
 void AppendText(std::string& line, absl::string_view name, const std::string& text, std::size_t limit) {
     absl::StrAppend(&line, ",\"", name, "\":",
@@ -70,7 +61,7 @@ std::string FormatRecord(const Event& event, absl::Time time, Link& link) {
         absl::StrAppend(&line, "null");
     }
     absl::StrAppend(&line, kPrev, link.hash, "\"");
-    link.hash = Sha256Hex(line);
+    link.hash = crypto::Sha256Hex(line);
     absl::StrAppend(&line, kHash.substr(1), link.hash, kEnd, "\n");
     return line;
 }
@@ -97,7 +88,7 @@ absl::StatusOr<ChainedLine> ParseRecord(absl::string_view line) {
         return malformed;
     }
     const std::size_t hashed = line.size() - (kHash.size() - 1) - kHexBytes - kEnd.size();
-    if (Sha256Hex(line.substr(0, hashed)) != parsed.link.hash) {
+    if (crypto::Sha256Hex(line.substr(0, hashed)) != parsed.link.hash) {
         return absl::DataLossError("it was changed: it is not what its hash was made of");
     }
     return parsed;

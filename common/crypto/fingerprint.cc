@@ -1,9 +1,6 @@
 #include "common/crypto/fingerprint.h"
 
-#include <openssl/sha.h>
-
 #include <algorithm>
-#include <array>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -13,19 +10,17 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/crypto/sha256.h"
 
 namespace provhub::crypto {
 namespace {
 
-constexpr std::size_t kDigits = std::size_t{2} * SHA256_DIGEST_LENGTH;
+constexpr std::size_t kDigits = 64;
 
 }  // namespace
 
 std::string Fingerprint(const Certificate& certificate) {
-    const std::string der = certificate.Der();
-    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
-    SHA256(reinterpret_cast<const unsigned char*>(der.data()), der.size(), digest.data());
-    return absl::BytesToHexString({reinterpret_cast<const char*>(digest.data()), digest.size()});
+    return Sha256Hex(certificate.Der());
 }
 
 absl::StatusOr<std::string> ParseFingerprint(absl::string_view text) {

@@ -2,13 +2,12 @@
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
-#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 
 #include <array>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/crypto/sha256.h"
 
 namespace provhub::crypto {
 namespace {
@@ -105,10 +104,7 @@ std::vector<std::string> OrganizationalUnits(const Certificate& certificate) {
 }
 
 std::string PublicKeyDigest(const Certificate& certificate) {
-    const std::string der = certificate.PublicKeyDer();
-    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
-    SHA256(reinterpret_cast<const unsigned char*>(der.data()), der.size(), digest.data());
-    return absl::BytesToHexString({reinterpret_cast<const char*>(digest.data()), digest.size()});
+    return Sha256Hex(certificate.PublicKeyDer());
 }
 
 }  // namespace provhub::crypto

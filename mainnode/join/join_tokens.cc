@@ -1,8 +1,8 @@
 #include "mainnode/join/join_tokens.h"
 
 #include <Poco/Data/Session.h>
+#include <google/protobuf/util/time_util.h>
 #include <openssl/crypto.h>
-#include <openssl/sha.h>
 
 #include <array>
 #include <cstdint>
@@ -10,12 +10,14 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/crypto/random.h"
+#include "common/crypto/sha256.h"
 #include "common/status/macros.h"
 #include "common/status/shown.h"
 
 namespace provhub::join {
 namespace {
 
+using google::protobuf::util::TimeUtil;
 using Poco::Data::Session;
 using Poco::Data::Keywords::into;
 using Poco::Data::Keywords::now;
@@ -54,17 +56,6 @@ std::string NewSecret() {
     return text;
 }
 
-std::string Hash(absl::string_view secret) {
-    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-    SHA256(reinterpret_cast<const unsigned char*>(secret.data()), secret.size(), digest.data());
-    return absl::BytesToHexString({reinterpret_cast<const char*>(digest.data()), digest.size()});
-}
-
-void SetTime(std::int64_t micros, google::protobuf::Timestamp& timestamp) {
-    timestamp.set_seconds(micros / 1'000'000);
-    timestamp.set_nanos(static_cast<int>(micros % 1'000'000) * 1000);
-}
-
 std::string ForPeople(std::int64_t micros) {
     return absl::FormatTime("%Y-%m-%d %H:%M:%SZ", absl::FromUnixMicros(micros), absl::UTCTimeZone());
 }
@@ -84,7 +75,7 @@ absl::StatusOr<JoinTokens::Created> JoinTokens::Create(absl::Duration ttl, const
     Created result;
     result.token = NewSecret();
     std::string id = absl::BytesToHexString(crypto::RandomBytes(kIdBytes));
-    std::string hash = Hash(result.token);
+    std::string hash = crypto::Sha256Hex(result.token);
     std::string node = node_id;
     const absl::Time time = clock_();
     std::int64_t created = absl::ToUnixMicros(time);
@@ -104,8 +95,8 @@ absl::StatusOr<JoinTokens::Created> JoinTokens::Create(absl::Duration ttl, const
     }));
     result.info.set_id(id);
     result.info.set_node_id(node_id);
-    SetTime(created, *result.info.mutable_created());
-    SetTime(expires, *result.info.mutable_expires());
+    *result.info.mutable_created() = TimeUtil::MicrosecondsToTimestamp(created);
+    *result.info.mutable_expires() = TimeUtil::MicrosecondsToTimestamp(expires);
     return result;
 }
 
@@ -125,11 +116,11 @@ absl::StatusOr<std::vector<v1::JoinToken>> JoinTokens::List() {
             v1::JoinToken& token = tokens.emplace_back();
             token.set_id(ids[i]);
             token.set_node_id(nodes[i]);
-            SetTime(created[i], *token.mutable_created());
-            SetTime(expires[i], *token.mutable_expires());
+            *token.mutable_created() = TimeUtil::MicrosecondsToTimestamp(created[i]);
+            *token.mutable_expires() = TimeUtil::MicrosecondsToTimestamp(expires[i]);
             token.set_used_by(used_by[i]);
             if (used[i] != 0) {
-                SetTime(used[i], *token.mutable_used());
+                *token.mutable_used() = TimeUtil::MicrosecondsToTimestamp(used[i]);
             }
         }
         return absl::OkStatus();
@@ -177,7 +168,7 @@ absl::StatusOr<std::string> JoinTokens::Redeem(const std::string& node_id, const
 absl::StatusOr<bool> JoinTokens::MayRejoin(const std::string& node_id, absl::string_view secret) {
     int count = 0;
     RETURN_IF_ERROR(file_->Run([&](Session& session) {
-        std::string hash = Hash(secret.substr(0, kMaxPresented));
+        std::string hash = crypto::Sha256Hex(secret.substr(0, kMaxPresented));
         std::string node = node_id;
         std::int64_t time = absl::ToUnixMicros(clock_());
         session << "SELECT COUNT(*) FROM join_tokens WHERE rejoin_hash = ? AND used_by = ? AND rejoin_until > ?",
@@ -190,7 +181,7 @@ absl::StatusOr<bool> JoinTokens::MayRejoin(const std::string& node_id, absl::str
 absl::StatusOr<std::string> JoinTokens::UseToken(const std::string& node_id, absl::string_view token) {
     std::string secret;
     RETURN_IF_ERROR(file_->Run([&](Session& session) -> absl::Status {
-        std::string hash = Hash(token.substr(0, kMaxPresented));
+        std::string hash = crypto::Sha256Hex(token.substr(0, kMaxPresented));
         std::vector<std::string> ids;
         std::string bound_to;
         std::int64_t expires = 0;
@@ -221,7 +212,7 @@ absl::StatusOr<std::string> JoinTokens::UseToken(const std::string& node_id, abs
         }
         secret = NewSecret();
         std::string node = node_id;
-        std::string rejoin_hash = Hash(secret);
+        std::string rejoin_hash = crypto::Sha256Hex(secret);
         std::int64_t rejoin_until = absl::ToUnixMicros(time + kRejoinTtl);
         session << "UPDATE join_tokens SET used_by = ?, used = ?, rejoin_hash = ?, rejoin_until = ? WHERE id = ?",
             use(node), use(used), use(rejoin_hash), use(rejoin_until), use(id), now;

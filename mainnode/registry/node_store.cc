@@ -3,6 +3,7 @@
 #include <Poco/Data/LOB.h>
 #include <Poco/Data/Session.h>
 #include <Poco/Data/Transaction.h>
+#include <google/protobuf/util/time_util.h>
 
 #include <array>
 #include <cstdint>
@@ -14,6 +15,7 @@
 namespace provhub::registry {
 namespace {
 
+using google::protobuf::util::TimeUtil;
 using Poco::Data::BLOB;
 using Poco::Data::Session;
 using Poco::Data::Transaction;
@@ -60,8 +62,7 @@ absl::StatusOr<std::vector<v1::NodeStatus>> NodeStore::Load() {
                 return file_->Damaged(absl::StrCat("row of node '", ids[i], "'"));
             }
             node.set_connected(connected[i]);
-            node.mutable_changed()->set_seconds(changed[i] / 1'000'000);
-            node.mutable_changed()->set_nanos(static_cast<int>(changed[i] % 1'000'000) * 1000);
+            *node.mutable_changed() = TimeUtil::MicrosecondsToTimestamp(changed[i]);
         }
         return absl::OkStatus();
     }));
@@ -76,7 +77,7 @@ absl::Status NodeStore::Save(const std::vector<NodeStatusPtr>& nodes) {
             const std::string bytes = node->info().SerializeAsString();
             BLOB info(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
             int connected = node->connected() ? 1 : 0;
-            std::int64_t changed = node->changed().seconds() * 1'000'000 + node->changed().nanos() / 1000;
+            std::int64_t changed = TimeUtil::TimestampToMicroseconds(node->changed());
             session << "INSERT INTO nodes (node_id, info, connected, changed) VALUES (?, ?, ?, ?) ON CONFLICT "
                        "(node_id) DO UPDATE SET info = excluded.info, connected = excluded.connected, changed = "
                        "excluded.changed",

@@ -8,7 +8,7 @@
 #include "common/node/method_table.h"
 #include "common/node/node_endpoint.h"
 #include "common/node/node_state.h"
-#include "tools/nodesim/key_pair.h"
+#include "tools/nodesim/certificate_requests.h"
 
 namespace provhub::nodesim {
 

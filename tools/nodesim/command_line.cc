@@ -2,19 +2,16 @@
 
 #include <CLI/CLI.hpp>
 #include <array>
-#include <sstream>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "common/crypto/fingerprint.h"
 #include "common/runtime/version.h"
 
 namespace provhub::nodesim {
 namespace {
 
-constexpr int kUsage = 2;
 constexpr int kMaxNodes = 100'000;
 
 struct FaultName {
@@ -53,17 +50,9 @@ class Parser {
         AddBehaviour();
     }
 
-    std::variant<CommandLine, NothingToRun> Parse(int argc, const char* const* argv) {
-        try {
-            app_.parse(argc, argv);
-        } catch (const CLI::ParseError& error) {
-            std::ostringstream out;
-            std::ostringstream err;
-            const bool asked_for = app_.exit(error, out, err) == 0;
-            return NothingToRun{.exit_status = asked_for ? 0 : kUsage, .message = asked_for ? out.str() : err.str()};
-        }
-        if (const std::string fault = Contradiction(); !fault.empty()) {
-            return NothingToRun{.exit_status = kUsage, .message = absl::StrCat(fault, "\n")};
+    std::variant<CommandLine, cli::NothingToRun> Parse(int argc, const char* const* argv) {
+        if (auto nothing = cli::Parse(app_, argc, argv, [this] { return Contradiction(); })) {
+            return *std::move(nothing);
         }
         return line_;
     }
@@ -91,13 +80,7 @@ class Parser {
         AddDuration("--reconnect", line_.reconnect_interval, "10s", "Longest wait of a node between two attempts");
         AddDuration("--duration", line_.duration, "", "End after this time; without it at SIGINT or SIGTERM");
         app_.add_option_function<std::string>(
-                "-o,--output",
-                [this](const std::string& name) {
-                    if (name != "table" && name != "json") {
-                        throw CLI::ValidationError(absl::StrCat("--output is table or json, not '", name, "'"));
-                    }
-                    line_.json = name == "json";
-                },
+                "-o,--output", [this](const std::string& name) { line_.json = cli::IsJson(name); },
                 "Form of the summary on standard output")
             ->type_name("table|json")
             ->default_str("table");
@@ -113,13 +96,7 @@ class Parser {
         app_.add_flag("--plaintext", connection.plaintext, "Without TLS")->envname("PROVHUB_PLAINTEXT");
         app_.add_option_function<std::string>(
                 "--server-fingerprint",
-                [&connection](const std::string& text) {
-                    auto fingerprint = crypto::ParseFingerprint(text);
-                    if (!fingerprint.ok()) {
-                        throw CLI::ValidationError(std::string(fingerprint.status().message()));
-                    }
-                    connection.server_fingerprint = *std::move(fingerprint);
-                },
+                [&connection](const std::string& text) { connection.server_fingerprint = cli::Fingerprint(text); },
                 "Fingerprint of the main node's certificate in provisioning mode")
             ->envname("PROVHUB_SERVER_FINGERPRINT")
             ->type_name("SHA256");
@@ -237,7 +214,7 @@ class Parser {
 
 }  // namespace
 
-std::variant<CommandLine, NothingToRun> ParseCommandLine(int argc, const char* const* argv) {
+std::variant<CommandLine, cli::NothingToRun> ParseCommandLine(int argc, const char* const* argv) {
     return Parser().Parse(argc, argv);
 }
 

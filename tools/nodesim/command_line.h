@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "common/node/node_state.h"
+#include "tools/cli/command_line.h"
 
 namespace provhub::nodesim {
 
@@ -72,13 +73,7 @@ struct CommandLine {
     bool json = false;
 };
 
-// --help, --version, or a mistake.
-struct NothingToRun {
-    int exit_status;
-    std::string message;
-};
-
-std::variant<CommandLine, NothingToRun> ParseCommandLine(int argc, const char* const* argv);
+std::variant<CommandLine, cli::NothingToRun> ParseCommandLine(int argc, const char* const* argv);
 
 }  // namespace provhub::nodesim
 

@@ -11,12 +11,13 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "common/crypto/csr.h"
+#include "common/crypto/node_uri.h"
 #include "common/runtime/atomic_file.h"
 #include "common/status/macros.h"
 #include "common/tls/channel_credentials.h"
 #include "common/tls/ephemeral_identity.h"
-#include "tools/nodesim/key_pair.h"
 #include "tools/provctl/dev_ca.h"
+#include "tools/provctl/pem_key.h"
 
 namespace provhub::nodesim {
 namespace {
@@ -26,8 +27,6 @@ using CredentialsOf = std::function<absl::StatusOr<CredentialsPtr>(const std::st
 
 constexpr std::size_t kMaxPemBytes = std::size_t{256} * 1024;
 constexpr absl::string_view kPlaceholder = "{id}";
-// By which a main node knows the node of a certificate.
-constexpr absl::string_view kNodeUri = "urn:provhub:node:";
 constexpr int kPingIntervalMs = 10'000;
 constexpr int kConnectTimeoutMs = 30'000;
 
@@ -49,14 +48,14 @@ absl::StatusOr<CredentialsPtr> FromCa(const provctl::DevCa& ca, const std::strin
                                       const std::string& node_id) {
     grpc::SslCredentialsOptions ssl;
     ssl.pem_root_certs = anchors;
-    ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr key, GenerateKey());
+    ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr key, provctl::GeneratePemKey(crypto::KeyAlgorithm::kEcP384));
     crypto::CertificateRequest request;
     request.common_name = node_id;
     request.extended_key_usage = {crypto::ExtendedKeyUsage::kClientAuth};
-    request.alternative_names = {absl::StrCat(kNodeUri, node_id)};
+    request.alternative_names = {crypto::NodeUri(crypto::kNodeUriPrefix, node_id)};
     ASSIGN_OR_RETURN(const std::string csr, crypto::CreateCsr(key.get(), request));
     ASSIGN_OR_RETURN(ssl.pem_cert_chain, ca.Sign(csr, absl::Now()));
-    ASSIGN_OR_RETURN(ssl.pem_private_key, PrivateKeyPem(key.get()));
+    ASSIGN_OR_RETURN(ssl.pem_private_key, provctl::PrivateKeyPem(key.get()));
     return grpc::SslCredentials(ssl);
 }
 

@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
     absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     provhub::tls::RequireTls13();
     const auto parsed = ParseCommandLine(argc, argv);
-    if (const auto* nothing = std::get_if<NothingToRun>(&parsed)) {
+    if (const auto* nothing = std::get_if<provhub::cli::NothingToRun>(&parsed)) {
         (nothing->exit_status == 0 ? std::cout : std::cerr) << nothing->message;
         return nothing->exit_status;
     }

@@ -3,18 +3,15 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
-#include <sstream>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "common/crypto/fingerprint.h"
 
 namespace provhub::provctl {
 namespace {
 
-constexpr int kUsage = 2;
 constexpr int kMaxParallel = 256;
 
 // Longer than the server's own limit for a forwarded call, so that its answer comes first.
@@ -41,26 +38,11 @@ absl::Duration ParseDuration(const std::string& text) {
     return duration;
 }
 
-std::string ParseFingerprint(const std::string& text) {
-    auto fingerprint = crypto::ParseFingerprint(text);
-    if (!fingerprint.ok()) {
-        throw CLI::ValidationError(std::string(fingerprint.status().message()));
-    }
-    return *std::move(fingerprint);
-}
-
 crypto::KeyAlgorithm ParseAlgorithm(const std::string& name) {
     if (name != "ecc" && name != "rsa") {
         throw CLI::ValidationError(absl::StrCat("--algorithm is ecc or rsa, not '", name, "'"));
     }
     return name == "rsa" ? crypto::KeyAlgorithm::kRsa2048 : crypto::KeyAlgorithm::kEcP384;
-}
-
-OutputFormat ParseFormat(const std::string& name) {
-    if (name != "table" && name != "json") {
-        throw CLI::ValidationError(absl::StrCat("--output is table or json, not '", name, "'"));
-    }
-    return name == "json" ? OutputFormat::kJson : OutputFormat::kTable;
 }
 
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, absl::Duration& target, const char* default_value,
@@ -95,17 +77,9 @@ class Parser {
         Add(app_, "version", "Versions of this program and of the server", version_);
     }
 
-    std::variant<CommandLine, NothingToRun> Parse(int argc, const char* const* argv) {
-        try {
-            app_.parse(argc, argv);
-        } catch (const CLI::ParseError& error) {
-            std::ostringstream out;
-            std::ostringstream err;
-            const bool asked_for = app_.exit(error, out, err) == 0;
-            return NothingToRun{.exit_status = asked_for ? 0 : kUsage, .message = asked_for ? out.str() : err.str()};
-        }
-        if (const std::string fault = Contradiction(); !fault.empty()) {
-            return NothingToRun{.exit_status = kUsage, .message = absl::StrCat(fault, "\n")};
+    std::variant<CommandLine, cli::NothingToRun> Parse(int argc, const char* const* argv) {
+        if (auto nothing = cli::Parse(app_, argc, argv, [this] { return Contradiction(); })) {
+            return *std::move(nothing);
         }
         return result_;
     }
@@ -131,7 +105,7 @@ class Parser {
             ->envname("PROVHUB_PLAINTEXT");
         app_.add_option_function<std::string>(
                 "--server-fingerprint",
-                [&connection](const std::string& text) { connection.server_fingerprint = ParseFingerprint(text); },
+                [&connection](const std::string& text) { connection.server_fingerprint = cli::Fingerprint(text); },
                 "Fingerprint of the server's certificate in provisioning mode, as in its log. Without this and "
                 "--ca-cert "
                 "the server is trusted on first use")
@@ -154,7 +128,10 @@ class Parser {
         AddDuration(app_, "--timeout", connection.timeout, kDefaultTimeout, "Limit for each call")
             ->envname("PROVHUB_TIMEOUT");
         app_.add_option_function<std::string>(
-                "-o,--output", [this](const std::string& name) { result_.output = ParseFormat(name); },
+                "-o,--output",
+                [this](const std::string& name) {
+                    result_.output = (cli::IsJson(name) ? OutputFormat::kJson : OutputFormat::kTable);
+                },
                 "Form of the result on standard output")
             ->envname("PROVHUB_OUTPUT")
             ->type_name("table|json")
@@ -372,7 +349,7 @@ class Parser {
 
 }  // namespace
 
-std::variant<CommandLine, NothingToRun> ParseCommandLine(int argc, const char* const* argv) {
+std::variant<CommandLine, cli::NothingToRun> ParseCommandLine(int argc, const char* const* argv) {
     return Parser().Parse(argc, argv);
 }
 

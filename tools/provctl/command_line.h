@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "common/crypto/key_algorithm.h"
+#include "tools/cli/command_line.h"
 
 namespace provhub::provctl {
 
@@ -144,16 +145,9 @@ struct CommandLine {
     Command command;
 };
 
-// Why there is nothing to run: help or version was asked for (exit_status 0), or the arguments are wrong (2).
-struct NothingToRun {
-    int exit_status = 0;
-    // For standard output with status 0, otherwise for standard error.
-    std::string message;
-};
-
 // Options that are not given take their value from the environment (PROVHUB_SERVER for --server, and so on) where it
 // has one.
-std::variant<CommandLine, NothingToRun> ParseCommandLine(int argc, const char* const* argv);
+std::variant<CommandLine, cli::NothingToRun> ParseCommandLine(int argc, const char* const* argv);
 
 }  // namespace provhub::provctl
 

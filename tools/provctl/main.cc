@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     provhub::tls::RequireTls13();
     const auto parsed = ParseCommandLine(argc, argv);
-    if (const auto* nothing = std::get_if<NothingToRun>(&parsed)) {
+    if (const auto* nothing = std::get_if<provhub::cli::NothingToRun>(&parsed)) {
         (nothing->exit_status == 0 ? std::cout : std::cerr) << nothing->message;
         return nothing->exit_status;
     }

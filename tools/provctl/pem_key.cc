@@ -26,14 +26,20 @@ absl::StatusOr<crypto::EvpPkeyPtr> GeneratePemKey(crypto::KeyAlgorithm algorithm
     return key;
 }
 
-absl::Status WritePemKey(const std::string& path, EVP_PKEY* key) {
+absl::StatusOr<std::string> PrivateKeyPem(EVP_PKEY* key) {
     const crypto::BioPtr bio(BIO_new(BIO_s_secmem()));
-    if (PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
+    if (bio == nullptr || PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
         return crypto::OpenSslError(absl::StatusCode::kInternal, "can't encode the key");
     }
     char* data = nullptr;
     const long size = BIO_get_mem_data(bio.get(), &data);
-    return runtime::WriteFileAtomically(path, absl::string_view(data, static_cast<std::size_t>(size)), kPrivate);
+    return std::string(data, static_cast<std::size_t>(size));
+}
+
+absl::Status WritePemKey(const std::string& path, EVP_PKEY* key) {
+    ASSIGN_OR_RETURN(std::string text, PrivateKeyPem(key));
+    const crypto::Secret pem = crypto::Secret::TakeFrom(text);
+    return runtime::WriteFileAtomically(path, pem.Reveal(), kPrivate);
 }
 
 absl::StatusOr<crypto::EvpPkeyPtr> ReadPemKey(const std::string& path) {

@@ -7,22 +7,21 @@
 #include <variant>
 #include <vector>
 
+#include "tests/support/command_lines.h"
+
 namespace provhub::nodesim {
 namespace {
 
+using cli::NothingToRun;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::variant<CommandLine, NothingToRun> Parse(std::vector<const char*> arguments) {
-    arguments.insert(arguments.begin(), "provhub-nodesim");
-    return ParseCommandLine(static_cast<int>(arguments.size()), arguments.data());
+std::variant<CommandLine, NothingToRun> Parse(const std::vector<const char*>& arguments) {
+    return test::ParseArguments(ParseCommandLine, arguments);
 }
 
 CommandLine MustParse(const std::vector<const char*>& arguments) {
-    auto parsed = Parse(arguments);
-    const auto* nothing = std::get_if<NothingToRun>(&parsed);
-    EXPECT_EQ(nothing, nullptr) << nothing->message;
-    return std::get<CommandLine>(std::move(parsed));
+    return test::MustRun(Parse(arguments));
 }
 
 void ExpectMistake(const std::vector<const char*>& arguments, const std::string& message) {

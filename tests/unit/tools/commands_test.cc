@@ -53,7 +53,7 @@ class CommandsTest : public ::testing::Test {
         argv.push_back(server_.c_str());
         std::ranges::transform(arguments, std::back_inserter(argv), [](const std::string& a) { return a.c_str(); });
         const auto parsed = ParseCommandLine(static_cast<int>(argv.size()), argv.data());
-        if (const auto* nothing = std::get_if<NothingToRun>(&parsed)) {
+        if (const auto* nothing = std::get_if<cli::NothingToRun>(&parsed)) {
             return {.exit_status = nothing->exit_status, .out = {}, .err = nothing->message};
         }
         std::istringstream in(input_);

@@ -31,7 +31,7 @@ Result Call(const FakeUnit& unit, const std::vector<std::string>& arguments) {
     std::vector<const char*> argv = {"provctl", "--plaintext", "--timeout", "3s", "--server", server.c_str()};
     std::ranges::transform(arguments, std::back_inserter(argv), [](const std::string& a) { return a.c_str(); });
     const auto parsed = ParseCommandLine(static_cast<int>(argv.size()), argv.data());
-    if (const auto* nothing = std::get_if<NothingToRun>(&parsed)) {
+    if (const auto* nothing = std::get_if<cli::NothingToRun>(&parsed)) {
         return {.exit_status = nothing->exit_status, .out = {}, .err = nothing->message};
     }
     std::istringstream in;

@@ -1,6 +1,6 @@
-// Keys of simulated nodes, in software.
-#ifndef PROVHUB_TOOLS_NODESIM_KEY_PAIR_H_
-#define PROVHUB_TOOLS_NODESIM_KEY_PAIR_H_
+// What simulated nodes answer to CreateKey.
+#ifndef PROVHUB_TOOLS_NODESIM_CERTIFICATE_REQUESTS_H_
+#define PROVHUB_TOOLS_NODESIM_CERTIFICATE_REQUESTS_H_
 
 #include <string>
 
@@ -12,11 +12,6 @@
 #include "common/crypto/openssl.h"
 
 namespace provhub::nodesim {
-
-// P-384.
-absl::StatusOr<crypto::EvpPkeyPtr> GenerateKey();
-// PKCS #8, not encrypted.
-absl::StatusOr<std::string> PrivateKeyPem(EVP_PKEY* key);
 
 // The requests for certificates of all nodes, for one key: a simulation is about messages, not about arithmetic. Each
 // is made once and kept. Thread-safe.
@@ -35,4 +30,4 @@ class CertificateRequests {
 
 }  // namespace provhub::nodesim
 
-#endif  // PROVHUB_TOOLS_NODESIM_KEY_PAIR_H_
+#endif  // PROVHUB_TOOLS_NODESIM_CERTIFICATE_REQUESTS_H_
