@@ -19,7 +19,6 @@ constexpr mode_t kMode = 0644;
 constexpr absl::string_view kPhaseKey = "phase";
 constexpr absl::string_view kUpdatedKey = "updated";
 
-// A foreign word in a message: short and on one line.
 absl::Status Unclear(const std::string& path, const std::string& what) {
     return absl::FailedPreconditionError(absl::StrCat("state file ", path, ": ", what));
 }

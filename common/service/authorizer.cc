@@ -24,9 +24,12 @@ constexpr std::size_t kMaxMethods = 256;
 constexpr absl::Duration kLongestVerdict = absl::Hours(1);
 // Long enough that a client that tries again and again costs little, short for one who repairs something.
 constexpr absl::Duration kRefusalVerdict = absl::Seconds(5);
+// Of subjects and methods.
+constexpr std::size_t kMaxInMessage = 128;
 
 std::string NameOf(const crypto::Certificate& certificate) {
-    return absl::StrCat(status::Shown(certificate.Subject()), " (sha256 ", crypto::Fingerprint(certificate), ")");
+    return absl::StrCat(status::Shown(certificate.Subject(), kMaxInMessage), " (sha256 ",
+                        crypto::Fingerprint(certificate), ")");
 }
 
 absl::Time GoodUntil(const crypto::Chain& chain, absl::Time now) {
@@ -89,7 +92,7 @@ void Authorizer::Check(absl::string_view certificate_pem, absl::string_view chai
     } else if ((verdict->rules & RulesOn(method)) == 0) {
         Refuse(verdict->caller, method,
                absl::PermissionDeniedError(absl::StrCat("no rule allows ", verdict->caller.name, " to call ",
-                                                        status::Shown(method),
+                                                        status::Shown(method, kMaxInMessage),
                                                         ": see authorization in the configuration")),
                std::move(done));
     } else {

@@ -29,7 +29,6 @@ using node::Request;
 
 constexpr runtime::Log kLog("api");
 
-// What of a caller's text is repeated in a log line or a status.
 // A status travels in HTTP/2 headers, of which a peer takes 8 KiB.
 constexpr std::size_t kMaxStatusMessage = 1024;
 

@@ -37,8 +37,8 @@ class StreamRequests : public std::enable_shared_from_this<StreamRequests> {
     using Send = std::function<void(node::Reply)>;
 
     // `caller` is whose requests these are, for the audit log. `time_limit` is for requests that do not say how long
-    // their caller waits. `send` is called from any thread, also
-    // from several at once. `operations` and `clock` are not touched any more once Abandon has returned.
+    // their caller waits. `send` is called from any thread, also from several at once. `operations` and `clock` are not
+    // touched any more once Abandon has returned.
     StreamRequests(node::NodeEndpoint& operations, const runtime::Scheduler& clock, std::string caller,
                    absl::Duration time_limit, Send send);
 

@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/crypto/csr.h"
+#include "common/crypto/private_key.h"
 #include "common/runtime/open_files.h"
 #include "common/service/listener.h"
 #include "common/status/macros.h"
@@ -21,7 +22,6 @@
 #include "tests/bench/naive_hub/naive_hub.h"
 #include "tests/support/fake_unit.h"
 #include "tools/provctl/dev_ca.h"
-#include "tools/provctl/pem_key.h"
 
 namespace provhub::bench {
 namespace {
@@ -33,14 +33,14 @@ absl::StatusOr<CredentialsPtr> Credentials(const std::string& ca_directory) {
         return grpc::InsecureServerCredentials();
     }
     ASSIGN_OR_RETURN(const auto ca, provctl::DevCa::Open(ca_directory, absl::Now()));
-    ASSIGN_OR_RETURN(const auto key, provctl::GeneratePemKey(crypto::KeyAlgorithm::kEcP384));
+    ASSIGN_OR_RETURN(const auto key, crypto::GenerateKey(crypto::KeyAlgorithm::kEcP384));
     crypto::CertificateRequest request;
     request.common_name = "hub";
     request.extended_key_usage = {crypto::ExtendedKeyUsage::kServerAuth};
     request.alternative_names = {"127.0.0.1"};
     ASSIGN_OR_RETURN(const std::string csr, crypto::CreateCsr(key.get(), request));
     ASSIGN_OR_RETURN(const std::string chain, ca.Sign(csr, absl::Now()));
-    ASSIGN_OR_RETURN(const std::string private_key, provctl::PrivateKeyPem(key.get()));
+    ASSIGN_OR_RETURN(const std::string private_key, crypto::PrivateKeyPem(key.get()));
     grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
     options.pem_root_certs = ca.root().Pem();
     options.pem_key_cert_pairs = {{private_key, chain}};

@@ -12,12 +12,12 @@
 #include "absl/time/clock.h"
 #include "common/crypto/csr.h"
 #include "common/crypto/node_uri.h"
+#include "common/crypto/private_key.h"
 #include "common/runtime/atomic_file.h"
 #include "common/status/macros.h"
 #include "common/tls/channel_credentials.h"
 #include "common/tls/ephemeral_identity.h"
 #include "tools/provctl/dev_ca.h"
-#include "tools/provctl/pem_key.h"
 
 namespace provhub::nodesim {
 namespace {
@@ -48,14 +48,14 @@ absl::StatusOr<CredentialsPtr> FromCa(const provctl::DevCa& ca, const std::strin
                                       const std::string& node_id) {
     grpc::SslCredentialsOptions ssl;
     ssl.pem_root_certs = anchors;
-    ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr key, provctl::GeneratePemKey(crypto::KeyAlgorithm::kEcP384));
+    ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr key, crypto::GenerateKey(crypto::KeyAlgorithm::kEcP384));
     crypto::CertificateRequest request;
     request.common_name = node_id;
     request.extended_key_usage = {crypto::ExtendedKeyUsage::kClientAuth};
     request.alternative_names = {crypto::NodeUri(crypto::kNodeUriPrefix, node_id)};
     ASSIGN_OR_RETURN(const std::string csr, crypto::CreateCsr(key.get(), request));
     ASSIGN_OR_RETURN(ssl.pem_cert_chain, ca.Sign(csr, absl::Now()));
-    ASSIGN_OR_RETURN(ssl.pem_private_key, provctl::PrivateKeyPem(key.get()));
+    ASSIGN_OR_RETURN(ssl.pem_private_key, crypto::PrivateKeyPem(key.get()));
     return grpc::SslCredentials(ssl);
 }
 

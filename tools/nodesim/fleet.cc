@@ -6,14 +6,14 @@
 #include "absl/random/random.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/blocking_counter.h"
+#include "common/crypto/private_key.h"
 #include "common/status/macros.h"
-#include "tools/provctl/pem_key.h"
 
 namespace provhub::nodesim {
 
 absl::StatusOr<std::unique_ptr<Fleet>> Fleet::Start(const CommandLine& line) {
     ASSIGN_OR_RETURN(Connector connect, CreateConnector(line.connection));
-    ASSIGN_OR_RETURN(crypto::EvpPkeyPtr key, provctl::GeneratePemKey(crypto::KeyAlgorithm::kEcP384));
+    ASSIGN_OR_RETURN(crypto::EvpPkeyPtr key, crypto::GenerateKey(crypto::KeyAlgorithm::kEcP384));
     auto fleet = absl::WrapUnique(new Fleet(line, std::move(connect), std::move(key)));
     absl::BitGen random;
     for (int i = 0; i < line.nodes; ++i) {

@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/crypto/csr.h"
 #include "common/crypto/node_uri.h"
+#include "common/crypto/private_key.h"
 #include "common/status/macros.h"
-#include "tools/provctl/pem_key.h"
 #include "tools/provctl/user_key.h"
 
 namespace provhub::provctl {
@@ -32,7 +32,7 @@ absl::StatusOr<std::string> MakeCsr(const CsrCommand& command, const std::string
     }
     RETURN_IF_ERROR(crypto::ValidateCommonName(request.common_name));
     // A request that can't be made is found out before there is a key for it.
-    ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr trial, GeneratePemKey(crypto::KeyAlgorithm::kEcP384));
+    ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr trial, crypto::GenerateKey(crypto::KeyAlgorithm::kEcP384));
     RETURN_IF_ERROR(crypto::CreateCsr(trial.get(), request).status());
     ASSIGN_OR_RETURN(const std::unique_ptr<UserKey> user_key, KeyOf(command, key, console));
     ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr private_key, user_key->Load());

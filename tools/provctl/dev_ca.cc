@@ -11,6 +11,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/crypto/private_key.h"
 #include "common/crypto/random.h"
 #include "common/runtime/atomic_file.h"
 #include "common/status/macros.h"
@@ -77,8 +78,8 @@ DevCa::DevCa(Certificate root, Certificate intermediate, crypto::EvpPkeyPtr key)
 
 absl::Status DevCa::Create(const std::string& directory, absl::Time now) {
     RETURN_IF_ERROR(CheckUnused(directory));
-    ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr root_key, GeneratePemKey(crypto::KeyAlgorithm::kEcP384));
-    ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr intermediate_key, GeneratePemKey(crypto::KeyAlgorithm::kEcP384));
+    ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr root_key, crypto::GenerateKey(crypto::KeyAlgorithm::kEcP384));
+    ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr intermediate_key, crypto::GenerateKey(crypto::KeyAlgorithm::kEcP384));
     // Two CAs of one name would confuse those who look for an issuer by name.
     const std::string tag = absl::BytesToHexString(crypto::RandomBytes(kNameBytes));
     const absl::Time not_before = now - kClockSkew;

@@ -6,15 +6,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/crypto/key_algorithm.h"
 #include "common/crypto/openssl.h"
 
 namespace provhub::provctl {
-
-absl::StatusOr<crypto::EvpPkeyPtr> GeneratePemKey(crypto::KeyAlgorithm algorithm);
-
-// PKCS #8, not encrypted.
-absl::StatusOr<std::string> PrivateKeyPem(EVP_PKEY* key);
 
 // Unencrypted, mode 0600. Replaces what is there.
 absl::Status WritePemKey(const std::string& path, EVP_PKEY* key);

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/crypto/pkcs11_uri.h"
+#include "common/crypto/private_key.h"
 #include "common/crypto/random.h"
 #include "common/hsm/pin_file.h"
 #include "common/hsm/pkcs11_hsm.h"
@@ -100,7 +101,7 @@ absl::StatusOr<std::unique_ptr<UserKey>> UserKey::Open(const std::string& name) 
 absl::StatusOr<std::unique_ptr<UserKey>> UserKey::Generate(const std::string& name, crypto::KeyAlgorithm algorithm) {
     if (!IsTokenKey(name)) {
         RETURN_IF_ERROR(CheckUnused(name));
-        ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr key, GeneratePemKey(algorithm));
+        ASSIGN_OR_RETURN(const crypto::EvpPkeyPtr key, crypto::GenerateKey(algorithm));
         RETURN_IF_ERROR(WritePemKey(name, key.get()));
         return std::unique_ptr<UserKey>(new UserKey(name));
     }

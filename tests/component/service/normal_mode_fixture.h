@@ -18,6 +18,7 @@
 #include "common/crypto/csr.h"
 #include "common/crypto/fingerprint.h"
 #include "common/crypto/pkcs11_uri.h"
+#include "common/crypto/private_key.h"
 #include "common/hsm/engine.h"
 #include "common/service/authorizer.h"
 #include "common/service/call_gate.h"
@@ -100,14 +101,6 @@ class DirectoryProbe final : public provhub::v1::NodeDirectoryService::CallbackS
     runtime::Listeners<provhub::v1::NodeStatus> changes_;
 };
 
-inline std::string KeyPem(EVP_PKEY* key) {
-    const crypto::BioPtr bio(BIO_new(BIO_s_mem()));
-    PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr);
-    const char* data = nullptr;
-    const long size = BIO_get_mem_data(bio.get(), &data);
-    return std::string(data, static_cast<std::size_t>(size));
-}
-
 class NormalModeFixture : public ::testing::Test {
  protected:
     static constexpr crypto::ExtendedKeyUsage kClient = crypto::ExtendedKeyUsage::kClientAuth;
@@ -179,7 +172,7 @@ class NormalModeFixture : public ::testing::Test {
     // What a client with this certificate of the file key shows.
     std::shared_ptr<const tls::Identity> Shown(const crypto::Certificate& certificate) {
         return std::make_shared<const tls::Identity>(tls::Identity{.chain_pem = certificate.Pem(),
-                                                                   .key = KeyPem(client_key_.get()),
+                                                                   .key = *crypto::PrivateKeyPem(client_key_.get()),
                                                                    .fingerprint = "",
                                                                    .subject = "",
                                                                    .not_after = certificate.not_after()});

@@ -18,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "common/crypto/csr.h"
 #include "common/crypto/node_uri.h"
+#include "common/crypto/private_key.h"
 #include "common/tls/tls_version.h"
 #include "iamanager/version.grpc.pb.h"
 #include "tests/support/softhsm.h"
@@ -74,7 +75,7 @@ class OperatorTest : public ::testing::TestWithParam<std::string> {
 
     void StartServer() {
         const auto ca = DevCa::Open(ca_, absl::Now());
-        const auto key = GeneratePemKey(crypto::KeyAlgorithm::kEcP384);
+        const auto key = crypto::GenerateKey(crypto::KeyAlgorithm::kEcP384);
         ASSERT_TRUE(WritePemKey(temp_.File("server.key"), key->get()).ok());
         const auto csr = crypto::CreateCsr(
             key->get(), {"server", {crypto::ExtendedKeyUsage::kServerAuth}, {"main.example", "127.0.0.1"}});

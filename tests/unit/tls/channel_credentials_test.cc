@@ -7,7 +7,6 @@
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 #include <openssl/ec.h>
-#include <openssl/pem.h>
 
 #include <atomic>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/crypto/csr.h"
 #include "common/crypto/fingerprint.h"
+#include "common/crypto/private_key.h"
 #include "common/tls/ephemeral_identity.h"
 #include "iamanager/version.grpc.pb.h"
 #include "tests/support/temp_dir.h"
@@ -86,12 +86,7 @@ class VerifiedOrKnownCredentialsTest : public FingerprintCredentialsTest {
  protected:
     VerifiedOrKnownCredentialsTest() {
         grpc::SslServerCredentialsOptions options;
-        BIO* const pem = BIO_new(BIO_s_mem());
-        PEM_write_bio_PrivateKey(pem, key_.get(), nullptr, nullptr, 0, nullptr, nullptr);
-        char* text = nullptr;
-        const long size = BIO_get_mem_data(pem, &text);
-        options.pem_key_cert_pairs.push_back({std::string(text, static_cast<std::size_t>(size)), certificate_.Pem()});
-        BIO_free(pem);
+        options.pem_key_cert_pairs.push_back({crypto::PrivateKeyPem(key_.get()).value(), certificate_.Pem()});
         grpc::ServerBuilder builder;
         builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(options), &port_);
         builder.RegisterService(&service_);
