@@ -11,7 +11,6 @@
 #include "common/runtime/log.h"
 #include "common/service/listener_credentials.h"
 #include "common/status/macros.h"
-#include "iamanager/v6/iamanager.grpc.pb.h"
 
 namespace provhub {
 namespace {
@@ -27,7 +26,7 @@ MainNodeOptions OptionsOf(const config::v1::Config& config, bool provisioning_mo
     options.registry_path = absl::StrCat(config.working_dir(), "/nodes.db");
     options.join_tokens_path = absl::StrCat(config.working_dir(), "/join_tokens.db");
     options.sessions.require_join_token = config.require_join_token();
-    options.sessions.plaintext = provisioning_mode && config.provisioning_transport() == "plaintext";
+    options.sessions.plaintext = provisioning_mode && config::ProvisionsInPlaintext(config);
     options.public_address = config.iam_public_server_url();
     options.protected_address = config.iam_protected_server_url();
     options.provisioning_mode = provisioning_mode;
@@ -57,12 +56,7 @@ absl::StatusOr<std::unique_ptr<runtime::DaemonApp>> MainNodeApp::Create(const co
     app->subjects_watch_ = SubjectsWatch::Start(app->identity_, *app->scheduler_);
     MainNodeOptions node_options = OptionsOf(config, provisioning_mode);
     node_options.audit_log = app->audit_log_.get();
-    node_options.sessions.on_refused = [&records = *app->refusals_](const hub::RefusedStream& stream, auto done) {
-        const std::string service(iamanager::v6::IAMPublicNodesService::service_full_name());
-        records.Add(
-            {.caller = stream.caller, .method = absl::StrCat("/", service, "/RegisterNode"), .reason = stream.reason},
-            stream.node_id, std::move(done));
-    };
+    node_options.sessions.on_refused = app->refusals_->Listener();
     ASSIGN_OR_RETURN(app->main_node_,
                      MainNode::Start(node_options, credentials, *app->core_, *app->identity_, *app->scheduler_));
     return app;

@@ -117,6 +117,10 @@ absl::StatusOr<v1::Config> Load(const std::string& path, NodeKind kind) {
     return std::move(result.config);
 }
 
+bool ProvisionsInPlaintext(const v1::Config& config) {
+    return config.provisioning_transport() == "plaintext";
+}
+
 absl::Duration ToDuration(const google::protobuf::Duration& duration) {
     return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }

@@ -33,6 +33,9 @@ struct LoadResult {
 // As Load, for a person who corrects the file: does not stop at the first fault.
 LoadResult LoadWithEveryFault(const std::string& path, NodeKind kind);
 
+// Whether anybody on the way can read what is said while nodes are provisioned.
+bool ProvisionsInPlaintext(const v1::Config& config);
+
 absl::Duration ToDuration(const google::protobuf::Duration& duration);
 
 }  // namespace provhub::config

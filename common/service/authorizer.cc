@@ -186,7 +186,7 @@ RuleSet Authorizer::RulesOn(absl::string_view method) {
 }
 
 void Authorizer::Refuse(const Caller& caller, absl::string_view method, const absl::Status& reason, Done done) {
-    on_refused_({.caller = caller, .method = std::string(method), .reason = reason},
+    on_refused_({.caller = caller, .method = std::string(method), .node = "", .reason = reason},
                 [reason, done = std::move(done)]() mutable { done(reason); });
 }
 

@@ -17,22 +17,12 @@
 #include "absl/time/time.h"
 #include "common/service/authorization_rules.h"
 #include "common/service/caller.h"
+#include "common/service/refusal.h"
 #include "common/tls/server_credentials.h"
 #include "common/tls/trust_anchors.h"
 #include "provhub/config/v1/config.pb.h"
 
 namespace provhub::service {
-
-// A call that was not allowed.
-struct Refusal {
-    // Who; not authenticated where the certificate did not verify, but named by it all the same.
-    Caller caller;
-    std::string method;
-    // Unauthenticated or PermissionDenied.
-    absl::Status reason;
-};
-// Runs the second argument once, inside the call or later on any thread: whoever is refused waits for it.
-using RefusalListener = std::function<void(const Refusal&, absl::AnyInvocable<void()>)>;
 
 // Verifies the certificates of callers and asks the rules. What it found out of a certificate is kept as long as the
 // certificate, its authorities and the trust anchors stay valid, for an hour at most.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/config/config.h"
 #include "common/runtime/atomic_file.h"
 #include "common/runtime/log.h"
 #include "common/service/node_tls.h"
@@ -28,7 +29,7 @@ absl::StatusOr<ListenerCredentials> ChooseListenerCredentials(const config::v1::
     if (!provisioning_mode) {
         return tls.NormalModeCredentials();
     }
-    if (config.provisioning_transport() == "plaintext") {
+    if (config::ProvisionsInPlaintext(config)) {
         return ListenerCredentials{grpc::InsecureServerCredentials(), grpc::InsecureServerCredentials(), "", true};
     }
     ASSIGN_OR_RETURN(const tls::EphemeralIdentity identity, tls::CreateEphemeralIdentity(absl::Now()));

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "common/config/config.h"
 #include "common/crypto/fingerprint.h"
 #include "common/runtime/log.h"
 #include "common/status/macros.h"
@@ -47,7 +48,7 @@ absl::StatusOr<tls::FingerprintCheck> CreateCheck(const config::v1::Config& conf
 absl::StatusOr<std::unique_ptr<MainNodeWays>> MainNodeWays::Create(
     const config::v1::Config& config, bool provisioning_mode, std::shared_ptr<const tls::TrustAnchors> anchors,
     std::shared_ptr<const tls::IdentitySource> identity) {
-    if (provisioning_mode && !config.join_token_path().empty() && config.provisioning_transport() == "plaintext") {
+    if (provisioning_mode && !config.join_token_path().empty() && config::ProvisionsInPlaintext(config)) {
         return absl::InvalidArgumentError(
             "joinTokenPath doesn't go with provisioningTransport plaintext: anybody on the way could read the join "
             "token; use tls, or remove joinTokenPath");
@@ -89,7 +90,7 @@ absl::StatusOr<MainNodeAccess> MainNodeWays::Proven() const {
 
 MainNodeAccess MainNodeWays::Unproven() const {
     const std::string& address = config_.main_iam_public_server_url();
-    if (config_.provisioning_transport() == "plaintext") {
+    if (config::ProvisionsInPlaintext(config_)) {
         return {.address = address,
                 .transport = "plaintext",
                 .credentials = grpc::InsecureChannelCredentials(),

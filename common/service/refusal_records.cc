@@ -38,7 +38,7 @@ RefusalRecords::~RefusalRecords() {
     }
 }
 
-void RefusalRecords::Add(const Refusal& refusal, const std::string& node, absl::AnyInvocable<void()> done) {
+void RefusalRecords::Add(const Refusal& refusal, absl::AnyInvocable<void()> done) {
     const auto untold = limit_.Admit(clock_.Now());
     if (!untold) {
         done();
@@ -55,14 +55,14 @@ void RefusalRecords::Add(const Refusal& refusal, const std::string& node, absl::
     log_->AppendEvent({.event = "refused",
                        .caller = refusal.caller.name,
                        .method = method,
-                       .node = status::Shown(node),
+                       .node = refusal.node.empty() ? node_id_ : status::Shown(refusal.node),
                        .result = absl::StatusCodeToString(refusal.reason.code()),
                        .message = absl::StrCat(refusal.reason.message(), others)},
                       std::move(done));
 }
 
 RefusalListener RefusalRecords::Listener() {
-    return [this](const Refusal& refusal, absl::AnyInvocable<void()> done) { Add(refusal, node_id_, std::move(done)); };
+    return [this](const Refusal& refusal, absl::AnyInvocable<void()> done) { Add(refusal, std::move(done)); };
 }
 
 }  // namespace provhub::service

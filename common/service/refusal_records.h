@@ -8,7 +8,7 @@
 #include "common/audit/audit_log.h"
 #include "common/runtime/rate_limit.h"
 #include "common/runtime/scheduler.h"
-#include "common/service/authorizer.h"
+#include "common/service/refusal.h"
 
 namespace provhub::service {
 
@@ -22,11 +22,11 @@ class RefusalRecords {
     RefusalRecords(const RefusalRecords&) = delete;
     RefusalRecords& operator=(const RefusalRecords&) = delete;
 
-    // What somebody wanted of `node`. `done` runs once the record is on the disk, or can't be written, on the audit
-    // log's thread, or inside this call where none is written: MUST NOT block. Thread-safe, never blocks.
-    void Add(const Refusal& refusal, const std::string& node, absl::AnyInvocable<void()> done);
+    // `done` runs once the record is on the disk, or can't be written, on the audit log's thread, or inside this call
+    // where none is written: MUST NOT block. Thread-safe, never blocks.
+    void Add(const Refusal& refusal, absl::AnyInvocable<void()> done);
 
-    // Adds what was wanted of this node.
+    // Adds what it is told of.
     RefusalListener Listener();
 
  private:

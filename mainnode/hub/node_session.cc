@@ -26,6 +26,8 @@ constexpr char kHandover[] = "1";
 constexpr char kJoinTokenKey[] = "provhub-join-token";
 constexpr char kRejoinSecretKey[] = "provhub-rejoin-secret";
 
+constexpr char kRegisterNode[] = "/iamanager.v6.IAMPublicNodesService/RegisterNode";
+
 constexpr char kHandedOver[] = "a newer one has taken over";
 
 // Empty where the peer does not say. As long-lived as `context`.
@@ -274,8 +276,9 @@ void NodeSession::Refuse(const absl::Status& reason) {
         absl::MutexLock lock(&mutex_);
         refused_ = true;
     }
-    environment_.options.on_refused({.caller = caller_, .node_id = incoming_.node_info().node_id(), .reason = reason},
-                                    [self = shared_from_this(), reason] { self->End(reason); });
+    environment_.options.on_refused(
+        {.caller = caller_, .method = kRegisterNode, .node = incoming_.node_info().node_id(), .reason = reason},
+        [self = shared_from_this(), reason] { self->End(reason); });
 }
 
 absl::Status NodeSession::Take(Reply message) {

@@ -21,18 +21,11 @@
 #include "common/runtime/scheduler.h"
 #include "common/service/call_gate.h"
 #include "common/service/caller.h"
+#include "common/service/refusal.h"
 #include "mainnode/hub/session_table.h"
 #include "mainnode/join/join_tokens.h"
 
 namespace provhub::hub {
-
-// A stream that was not let in.
-struct RefusedStream {
-    const service::Caller& caller;
-    // As the stream says.
-    const std::string& node_id;
-    const absl::Status& reason;
-};
 
 struct SessionOptions {
     // The main node's.
@@ -52,10 +45,8 @@ struct SessionOptions {
     // Who opens a stream.
     std::function<service::Caller(const grpc::CallbackServerContext&)> caller_of =
         [](const grpc::CallbackServerContext& context) { return service::CallerOf(context); };
-    // Told from any thread. Runs its second argument once, inside the call or later on any thread: the node is told
-    // then.
-    std::function<void(const RefusedStream&, absl::AnyInvocable<void()>)> on_refused =
-        [](const RefusedStream&, absl::AnyInvocable<void()> done) { done(); };
+    // Told from any thread of streams that are not let in.
+    service::RefusalListener on_refused = [](const service::Refusal&, absl::AnyInvocable<void()> done) { done(); };
 };
 
 // What the sessions share.

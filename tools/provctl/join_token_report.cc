@@ -1,30 +1,23 @@
 #include "tools/provctl/join_token_report.h"
 
-#include <nlohmann/json.hpp>
-
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "tools/provctl/report.h"
+#include "tools/provctl/report_words.h"
 
 namespace provhub::provctl {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-std::string Format(const char* format, const google::protobuf::Timestamp& time) {
-    return absl::FormatTime(format, absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
+absl::Time ToTime(const google::protobuf::Timestamp& time) {
+    return absl::FromUnixSeconds(time.seconds());
 }
 
 std::string ForPeople(bool has, const google::protobuf::Timestamp& time) {
-    return has ? Format("%Y-%m-%d %H:%M:%SZ", time) : "-";
+    return has ? TimeForPeople(ToTime(time)) : kAbsent;
 }
 
 Json ForPrograms(bool has, const google::protobuf::Timestamp& time) {
-    return has ? Json(Format("%Y-%m-%dT%H:%M:%SZ", time)) : Json(nullptr);
-}
-
-Json OrNull(const std::string& text) {
-    return text.empty() ? Json(nullptr) : Json(text);
+    return has ? TimeForPrograms(ToTime(time)) : Json(nullptr);
 }
 
 Json ToJson(const provhub::v1::JoinToken& token) {
@@ -36,10 +29,6 @@ Json ToJson(const provhub::v1::JoinToken& token) {
             {"used", ForPrograms(token.has_used(), token.used())}};
 }
 
-std::string Dump(const Json& json) {
-    return json.dump(2, ' ', false, Json::error_handler_t::replace);
-}
-
 }  // namespace
 
 std::string JoinTokensTable(const std::vector<provhub::v1::JoinToken>& tokens) {
@@ -47,8 +36,8 @@ std::string JoinTokensTable(const std::vector<provhub::v1::JoinToken>& tokens) {
     for (const auto& token : tokens) {
         rows.push_back({token.id(), token.node_id().empty() ? "any" : token.node_id(),
                         ForPeople(token.has_created(), token.created()),
-                        ForPeople(token.has_expires(), token.expires()),
-                        token.used_by().empty() ? "-" : token.used_by(), ForPeople(token.has_used(), token.used())});
+                        ForPeople(token.has_expires(), token.expires()), OrDash(token.used_by()),
+                        ForPeople(token.has_used(), token.used())});
     }
     return FormatTable(rows);
 }

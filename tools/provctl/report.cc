@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -13,32 +12,14 @@
 #include "absl/time/time.h"
 #include "common/crypto/openssl.h"
 #include "tools/provctl/console.h"
+#include "tools/provctl/report_words.h"
 
 namespace provhub::provctl {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using Row = std::vector<std::string>;
 
-constexpr const char* kAbsent = "-";
 constexpr const char* kMainNodeAttribute = "MainNode";
-
-// What a peer sent need not be UTF-8 where the field has bytes.
-std::string Dump(const Json& json, int indent = 2) {
-    return json.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
-
-std::string OrDash(const std::string& text) {
-    return text.empty() ? kAbsent : text;
-}
-
-std::string TimeForPeople(absl::Time time) {
-    return absl::FormatTime("%Y-%m-%d %H:%M:%SZ", time, absl::UTCTimeZone());
-}
-
-Json TimeForPrograms(absl::Time time) {
-    return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
-}
 
 template <typename Message>
 std::optional<absl::Time> ToTime(bool has, const Message& timestamp) {

@@ -38,9 +38,9 @@ class StreamTrustTest : public MainNodeFixture {
     StreamTrustTest() {
         options_.provisioning_mode = false;
         options_.sessions.caller_of = CallerOf;
-        options_.sessions.on_refused = [this](const hub::RefusedStream& stream, auto done) {
+        options_.sessions.on_refused = [this](const service::Refusal& stream, auto done) {
             absl::MutexLock lock(&mutex_);
-            refusals_.push_back(absl::StrCat(stream.caller.name, " as ", stream.node_id, ": ",
+            refusals_.push_back(absl::StrCat(stream.caller.name, " as ", stream.node, ": ",
                                              absl::StatusCodeToString(stream.reason.code())));
             done();
         };

@@ -16,10 +16,10 @@
 #include <thread>
 #include <vector>
 
-#include "absl/strings/str_split.h"
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
 #include "common/audit/chain_scan.h"
+#include "tests/support/json_lines.h"
 #include "tests/support/manual_scheduler.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -56,14 +56,7 @@ class AuditLogTest : public ::testing::Test {
         return result;
     }
 
-    std::vector<nlohmann::json> Records(const std::string& name = "log") {
-        std::vector<nlohmann::json> records;
-        const std::string content = dir_.Read(name);
-        for (const absl::string_view line : absl::StrSplit(content, '\n', absl::SkipEmpty())) {
-            records.push_back(nlohmann::json::parse(std::string(line), nullptr, /*allow_exceptions=*/false));
-        }
-        return records;
-    }
+    std::vector<nlohmann::json> Records(const std::string& name = "log") { return test::JsonLines(dir_.Read(name)); }
 
     Verification MustVerify() {
         const auto result = Verify(options_.path);

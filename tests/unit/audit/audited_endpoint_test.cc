@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
 #include "common/audit/audit_log.h"
 #include "common/node/method_table.h"
+#include "tests/support/json_lines.h"
 #include "tests/support/manual_scheduler.h"
 #include "tests/support/scripted_endpoint.h"
 #include "tests/support/status_matchers.h"
@@ -96,14 +96,7 @@ class AuditedEndpointTest : public ::testing::Test {
                                                                                : absl::UnknownError("no answer");
     }
 
-    std::vector<nlohmann::json> Records() {
-        std::vector<nlohmann::json> records;
-        const std::string content = dir_.Read("log");
-        for (const absl::string_view line : absl::StrSplit(content, '\n', absl::SkipEmpty())) {
-            records.push_back(nlohmann::json::parse(std::string(line)));
-        }
-        return records;
-    }
+    std::vector<nlohmann::json> Records() { return test::JsonLines(dir_.Read("log")); }
 
     test::TempDir dir_;
     test::ManualScheduler clock_;

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
+#include "tests/support/json_lines.h"
 #include "tests/support/manual_scheduler.h"
 #include "tests/support/temp_dir.h"
 
@@ -26,14 +26,8 @@ using ::testing::SizeIs;
 class RefusalRecordsTest : public ::testing::Test {
  protected:
     std::vector<nlohmann::json> Records() {
-        std::vector<nlohmann::json> records;
-        const std::string content = dir_.Read("log");
-        for (const absl::string_view line : absl::StrSplit(content, '\n', absl::SkipEmpty())) {
-            auto record = nlohmann::json::parse(std::string(line), nullptr, /*allow_exceptions=*/false);
-            if (record["event"] == "refused") {
-                records.push_back(std::move(record));
-            }
-        }
+        auto records = test::JsonLines(dir_.Read("log"));
+        std::erase_if(records, [](const auto& record) { return record["event"] != "refused"; });
         return records;
     }
 
@@ -42,13 +36,14 @@ class RefusalRecordsTest : public ::testing::Test {
     const std::unique_ptr<audit::AuditLog> log_ = *audit::AuditLog::Open({.path = dir_.File("log")}, clock_);
     const Refusal refusal_{.caller = {.authenticated = true, .name = "CN=n1", .node_ids = {"n1"}, .listener = ""},
                            .method = "/service/Method",
+                           .node = "n2\n",
                            .reason = absl::PermissionDeniedError("no rule")};
 };
 
 TEST_F(RefusalRecordsTest, TheRecordIsThereWhenTheCallerIsAnswered) {
     RefusalRecords records(log_.get(), clock_, "main");
     absl::Notification done;
-    records.Add(refusal_, "n2\n", [&] { done.Notify(); });
+    records.Add(refusal_, [&] { done.Notify(); });
     done.WaitForNotification();
     ASSERT_THAT(Records(), SizeIs(1));
     EXPECT_EQ(Records()[0]["caller"], "CN=n1");
@@ -57,10 +52,12 @@ TEST_F(RefusalRecordsTest, TheRecordIsThereWhenTheCallerIsAnswered) {
     EXPECT_EQ(Records()[0]["result"], "PERMISSION_DENIED");
 }
 
-TEST_F(RefusalRecordsTest, WhatTheListenerIsToldOfWasWantedOfThisNode) {
+TEST_F(RefusalRecordsTest, WithoutANodeItIsThisOne) {
     RefusalRecords records(log_.get(), clock_, "main");
     absl::Notification done;
-    records.Listener()(refusal_, [&] { done.Notify(); });
+    Refusal refusal = refusal_;
+    refusal.node.clear();
+    records.Listener()(refusal, [&] { done.Notify(); });
     done.WaitForNotification();
     ASSERT_THAT(Records(), SizeIs(1));
     EXPECT_EQ(Records()[0]["node"], "main");
@@ -69,7 +66,7 @@ TEST_F(RefusalRecordsTest, WhatTheListenerIsToldOfWasWantedOfThisNode) {
 TEST_F(RefusalRecordsTest, WithoutAnAuditLogTheCallerIsAnsweredAtOnce) {
     RefusalRecords records(nullptr, clock_, "main");
     bool done = false;
-    records.Add(refusal_, "n2", [&] { done = true; });
+    records.Add(refusal_, [&] { done = true; });
     EXPECT_TRUE(done);
 }
 
@@ -78,10 +75,10 @@ TEST_F(RefusalRecordsTest, TellsAtABoundedRateAndHowManyItLeftOut) {
     RefusalRecords records(log_.get(), clock_, "main");
     absl::BlockingCounter done(kRefusals + 1);
     for (int i = 0; i < kRefusals; ++i) {
-        records.Add(refusal_, "n2", [&] { done.DecrementCount(); });
+        records.Add(refusal_, [&] { done.DecrementCount(); });
     }
     clock_.Advance(absl::Seconds(10));
-    records.Add(refusal_, "n2", [&] { done.DecrementCount(); });
+    records.Add(refusal_, [&] { done.DecrementCount(); });
     done.Wait();
     ASSERT_THAT(Records(), SizeIs(101));
     EXPECT_THAT(Records().back()["message"].get<std::string>(), EndsWith("no rule (and 900 more refused before it)"));

@@ -1,15 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <iterator>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "tests/unit/tools/fake_unit.h"
+#include "tests/unit/tools/provctl_call.h"
 #include "tools/provctl/commands.h"
 
 namespace provhub::provctl {
@@ -20,25 +17,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-struct Result {
-    int exit_status = 0;
-    std::string out;
-    std::string err;
-};
-
 Result Call(const FakeUnit& unit, const std::vector<std::string>& arguments) {
-    const std::string server = unit.address();
-    std::vector<const char*> argv = {"provctl", "--plaintext", "--timeout", "3s", "--server", server.c_str()};
-    std::ranges::transform(arguments, std::back_inserter(argv), [](const std::string& a) { return a.c_str(); });
-    const auto parsed = ParseCommandLine(static_cast<int>(argv.size()), argv.data());
-    if (const auto* nothing = std::get_if<cli::NothingToRun>(&parsed)) {
-        return {.exit_status = nothing->exit_status, .out = {}, .err = nothing->message};
-    }
-    std::istringstream in;
-    std::ostringstream out;
-    std::ostringstream err;
-    const int exit_status = Run(std::get<CommandLine>(parsed), {.in = in, .out = out, .err = err});
-    return {.exit_status = exit_status, .out = out.str(), .err = err.str()};
+    return CallProvctl(unit.address(), arguments);
 }
 
 TEST(TokenCommandsTest, ANewTokenIsAllThatIsOnStandardOutput) {
