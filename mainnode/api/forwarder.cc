@@ -66,13 +66,15 @@ class ForwardedCall final : public grpc::ServerUnaryReactor,
             return;
         }
         self_ = shared_from_this();
-        Describe(request, own_id);
+        node_id_ = node::NodeId(request).empty() ? own_id : std::string(node::NodeId(request));
+        type_ = std::string(node::CertType(request));
         node::CallContext context{.operation_id = operation_id_,
                                   .caller = ChangesSomething() ? service::CallerOf(caller).name : "",
                                   .deadline = DeadlineOf(caller),
                                   .cancelled = stop_.get_token()};
         if (kLog.Enabled(Level(/*failed=*/false))) {
-            Log(absl::StrCat(what_, ": begun", context.caller.empty() ? "" : " by ", context.caller), /*failed=*/false);
+            Log(absl::StrCat(Description(), ": begun", context.caller.empty() ? "" : " by ", context.caller),
+                /*failed=*/false);
         }
         router.Call(std::move(request), std::move(context),
                     [call = shared_from_this()](Outcome outcome) { call->Complete(std::move(outcome)); });
@@ -97,13 +99,9 @@ class ForwardedCall final : public grpc::ServerUnaryReactor,
     bool InternalInlineable() override { return true; }
 
  private:
-    void Describe(const Request& request, const std::string& own_id) {
-        operation_id_ = NewOperationId();
-        const absl::string_view node_id = node::NodeId(request);
-        const absl::string_view type = node::CertType(request);
-        what_ =
-            absl::StrCat("[", operation_id_, "] ", method_.name, type.empty() ? "" : "(", status::Shown(type),
-                         type.empty() ? "" : ")", " node '", node_id.empty() ? own_id : status::Shown(node_id), "'");
+    std::string Description() const {
+        const std::string type = type_.empty() ? "" : absl::StrCat("(", status::Shown(type_), ")");
+        return absl::StrCat("[", operation_id_, "] ", method_.name, type, " node '", status::Shown(node_id_), "'");
     }
 
     void Complete(Outcome outcome) {
@@ -118,7 +116,7 @@ class ForwardedCall final : public grpc::ServerUnaryReactor,
         const absl::Status result = outcome.ok() ? node::ReplyStatus(*outcome) : outcome.status();
         if (kLog.Enabled(Level(!result.ok()))) {
             const absl::Duration duration = absl::Trunc(scheduler_.Now() - begun_, absl::Microseconds(1));
-            Log(absl::StrCat(what_, ": done in ", absl::FormatDuration(duration), ": ",
+            Log(absl::StrCat(Description(), ": done in ", absl::FormatDuration(duration), ": ",
                              result.ok() ? "OK" : result.ToString()),
                 !result.ok());
         }
@@ -157,8 +155,9 @@ class ForwardedCall final : public grpc::ServerUnaryReactor,
     runtime::Scheduler& scheduler_;
     const absl::Time begun_;
     std::stop_source stop_;
-    std::string operation_id_;
-    std::string what_;
+    const std::string operation_id_ = NewOperationId();
+    std::string node_id_;
+    std::string type_;
     std::shared_ptr<ForwardedCall> self_;
     absl::Mutex mutex_;
     // Null once the caller is answered.
