@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -75,12 +76,86 @@ class Nodes:
                 return self
             if time.monotonic() - begun > self.limit:
                 break
+        self.process.kill()
+        self.process.wait()
         raise SystemExit("the simulated nodes do not get connected")
 
     def __exit__(self, *unused):
         self.process.send_signal(signal.SIGTERM)
         out, _ = self.process.communicate()
         self.summary = json.loads(out)
+
+
+class MainNode:
+    """provhub-main with a token of its own, for as long as it is entered."""
+
+    LIBRARY = "/usr/lib/softhsm/libsofthsm2.so"
+
+    def __init__(self, directory, ca, *options):
+        self.directory = directory
+        self.options = options
+        if not os.path.exists(self.file("config.json")):
+            self.configure(ca)
+        with open(self.file("config.json")) as file:
+            self.protected = json.load(file)["iamProtectedServerUrl"]
+
+    def file(self, name):
+        return os.path.join(self.directory, name)
+
+    def write(self, name, text):
+        with open(self.file(name), "w") as file:
+            file.write(text)
+
+    def configure(self, ca):
+        os.makedirs(self.file("tokens"))
+        self.write("softhsm2.conf", f"directories.tokendir = {self.file('tokens')}\nobjectstore.backend = file\n")
+        self.write("node-id", "main\n")
+        self.write("config.json", json.dumps({
+            "caCert": os.path.join(ca, "root.pem"), "certStorage": "iam", "workingDir": self.file("state"),
+            "iamPublicServerUrl": f"127.0.0.1:{free_port()}", "iamProtectedServerUrl": f"127.0.0.1:{free_port()}",
+            "provisioningTransport": "plaintext",
+            "nodeInfo": {"nodeIdPath": self.file("node-id"), "provisioningStatePath": self.file("provisionstate")},
+            "certModules": [{"id": "iam", "plugin": "pkcs11module", "algorithm": "ecc", "maxItems": 2,
+                             "extendedKeyUsage": ["serverAuth", "clientAuth"], "alternativeNames": ["localhost"],
+                             "params": {"library": self.LIBRARY, "tokenLabel": "bench",
+                                        "userPinPath": self.file("pin")}}]}))
+
+    def __enter__(self):
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        notify.bind(self.file("notify"))
+        notify.settimeout(30)
+        begun = time.monotonic()
+        self.process = subprocess.Popen(
+            [program("provhub-main"), "--config", self.file("config.json"), *self.options], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, "SOFTHSM2_CONF": self.file("softhsm2.conf"), "NOTIFY_SOCKET": self.file("notify")})
+        try:
+            while b"READY=1" not in notify.recv(4096):
+                pass
+        except OSError as error:
+            self.__exit__()
+            raise SystemExit("the main node does not come up") from error
+        finally:
+            notify.close()
+            os.unlink(self.file("notify"))
+        self.ready_after_ms = 1000 * (time.monotonic() - begun)
+        return self
+
+    def __exit__(self, *unused):
+        self.process.terminate()
+        self.process.wait()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def provision(address, password, ca, nodes):
+    subprocess.run([program("provctl"), "--server", address, "--plaintext", "provision", "--subject", "benchmark",
+                    "--password-file", password, "--ca", ca, *nodes], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
 
 
 def load(mode, *arguments, ca=""):
@@ -101,6 +176,9 @@ class Bench:
     def __init__(self, options, ca):
         self.options = options
         self.ca = ca
+        self.password = os.path.join(os.path.dirname(ca), "password")
+        with open(self.password, "w") as file:
+            file.write("benchmark\n")
         self.rows = []
         self.raw = {}
 
@@ -200,25 +278,31 @@ class Bench:
                  f"{statistics.median(times):.2f}, {max(times):.2f}; hub CPU meanwhile {100 * idle:.2f} %")
 
     def provisioning(self):
-        def provision(hub, nodes):
+        def seconds(hub, nodes):
             begun = time.monotonic()
-            subprocess.run([program("provctl"), "--server", hub.address("protected"), "--plaintext", "provision",
-                            "--password-file", self.password, "--ca", self.ca, *nodes], check=True,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            provision(hub.address("protected"), self.password, self.ca, nodes)
             return time.monotonic() - begun
 
-        self.password = os.path.join(os.path.dirname(self.ca), "password")
-        with open(self.password, "w") as file:
-            file.write("benchmark\n")
         ratios = []
         with Hub() as hub, Nodes(hub, 9 * self.options.runs, options=["--latency", "100ms"]):
             names = [f"sim-{i:05}" for i in range(1, 9 * self.options.runs + 1)]
             for run in range(self.options.runs):
                 alone, *together = names[9 * run:9 * run + 9]
-                one = provision(hub, [alone])
-                ratios.append(provision(hub, together) / one)
+                one = seconds(hub, [alone])
+                ratios.append(seconds(hub, together) / one)
         self.raw["provisioning"] = ratios
         self.row("8 nodes provisioned together against 1, each step 100 ms", spread(ratios), "≤ 1.3")
+
+    def start_up(self, starts):
+        with tempfile.TemporaryDirectory() as directory:
+            with MainNode(directory, self.ca, "--provisioning") as node:
+                provision(node.protected, self.password, self.ca, ["main"])
+            times = []
+            for _ in range(starts):
+                with MainNode(directory, self.ca) as node:
+                    times.append(node.ready_after_ms)
+        self.raw["start-up"] = times
+        self.row(f"provhub-main, provisioned, from start to serving, ms, of {starts}", spread(times), "≤ 150")
 
     def run(self):
         full = self.options.full
@@ -232,6 +316,7 @@ class Bench:
             "crowd": lambda: self.crowd(100000 if full else 20000),
             "silence": lambda: self.silence(200 if full else 20),
             "provisioning": self.provisioning,
+            "start-up": lambda: self.start_up(20),
         }
         for name, section in sections.items():
             if not self.options.only or name in self.options.only:
@@ -256,9 +341,11 @@ def main():
     parser.add_argument("--full", action="store_true", help="10,000 nodes, 100,000 calls at once: about a quarter hour")
     parser.add_argument("--runs", type=int, default=3, help="of each comparison")
     parser.add_argument("--seconds", type=float, default=4, help="of each run")
-    parser.add_argument("--only", nargs="*", help="forwarding naive nodes pending crowd silence provisioning")
+    parser.add_argument("--only", nargs="*", help="forwarding naive nodes pending crowd silence provisioning start-up")
     parser.add_argument("--json", metavar="FILE", help="write every figure")
     options = parser.parse_args()
+    # So that what was started is ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory() as directory:
         ca = os.path.join(directory, "ca")
         subprocess.run([program("provctl"), "ca", "init", ca], check=True, stdout=subprocess.DEVNULL,
