@@ -92,6 +92,9 @@ void AgentApp::Connect(const config::v1::Config& config, std::shared_ptr<service
     node::CurrentNode& node = core_->current_node();
     auto connect = [ways = std::move(ways), secrets,
                     &node](const link::ConnectRequest& request) -> absl::StatusOr<link::HubChannel> {
+        if (request.refused) {
+            ways->ForgetSessions();
+        }
         ASSIGN_OR_RETURN(const auto access, request.handover ? ways->Proven() : ways->Next(node.state()));
         link::HubChannel channel = link::OpenChannel(access, request.timeout);
         if (!access.proven && access.confidential) {

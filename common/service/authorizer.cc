@@ -19,6 +19,8 @@ namespace {
 // More than a main node has agents.
 constexpr std::size_t kMaxVerdicts = 32'768;
 constexpr std::size_t kMaxRefused = 64;
+// More than an installation has.
+constexpr std::size_t kMaxAuthorities = 16;
 // More than there are methods; whoever asks for others has their patterns matched each time.
 constexpr std::size_t kMaxMethods = 256;
 constexpr absl::Duration kLongestVerdict = absl::Hours(1);
@@ -144,14 +146,14 @@ void Authorizer::Keep(absl::string_view certificate_pem, std::uint64_t generatio
 }
 
 Authorizer::Verdict Authorizer::Examine(absl::string_view certificate_pem, absl::string_view chain_pem,
-                                        const std::vector<crypto::Certificate>& anchors) const {
+                                        const std::vector<crypto::Certificate>& anchors) {
     const absl::Time now = now_();
     Verdict verdict;
     verdict.caller = {
         .authenticated = false, .name = "a certificate that can't be read", .node_ids = {}, .listener = "protected"};
     verdict.good_until = now + kRefusalVerdict;
     const auto leaf = crypto::ParsePemCertificates(certificate_pem);
-    auto others = chain_pem.empty() ? std::vector<crypto::Certificate>() : crypto::ParsePemCertificates(chain_pem);
+    auto others = chain_pem.empty() ? KnownAuthorities() : crypto::ParsePemCertificates(chain_pem);
     if (!leaf.ok() || !others.ok()) {
         verdict.verified = absl::UnauthenticatedError(
             absl::StrCat("the client certificate: ", (leaf.ok() ? others.status() : leaf.status()).message()));
@@ -163,11 +165,30 @@ Authorizer::Verdict Authorizer::Examine(absl::string_view certificate_pem, absl:
     if (!chain.ok()) {
         return verdict;
     }
+    Remember(chain->intermediates);
     verdict.caller.authenticated = true;
     verdict.caller.node_ids = NodeIdsOf(leaf->front(), node_identity_);
     verdict.rules = rules_.RulesFor(CallerAttributes(leaf->front()), verdict.caller.node_ids);
     verdict.good_until = GoodUntil(*chain, now);
     return verdict;
+}
+
+std::vector<crypto::Certificate> Authorizer::KnownAuthorities() {
+    absl::MutexLock lock(&mutex_);
+    return authorities_;
+}
+
+void Authorizer::Remember(const std::vector<crypto::Certificate>& authorities) {
+    absl::MutexLock lock(&mutex_);
+    for (const crypto::Certificate& authority : authorities) {
+        const auto same = [&](const crypto::Certificate& known) { return known.Der() == authority.Der(); };
+        if (std::ranges::none_of(authorities_, same)) {
+            if (authorities_.size() >= kMaxAuthorities) {
+                authorities_.erase(authorities_.begin());
+            }
+            authorities_.push_back(authority);
+        }
+    }
 }
 
 RuleSet Authorizer::RulesOn(absl::string_view method) {

@@ -58,7 +58,9 @@ class Authorizer {
     std::shared_ptr<const Verdict> Known(absl::string_view certificate_pem, std::uint64_t generation, absl::Time now);
     void Keep(absl::string_view certificate_pem, std::uint64_t generation, std::shared_ptr<const Verdict> verdict);
     Verdict Examine(absl::string_view certificate_pem, absl::string_view chain_pem,
-                    const std::vector<crypto::Certificate>& anchors) const;
+                    const std::vector<crypto::Certificate>& anchors);
+    std::vector<crypto::Certificate> KnownAuthorities();
+    void Remember(const std::vector<crypto::Certificate>& authorities);
     RuleSet RulesOn(absl::string_view method);
     void Refuse(const Caller& caller, absl::string_view method, const absl::Status& reason, Done done);
 
@@ -75,6 +77,9 @@ class Authorizer {
     Verdicts verified_ ABSL_GUARDED_BY(mutex_);
     Verdicts refused_ ABSL_GUARDED_BY(mutex_);
     absl::flat_hash_map<std::string, RuleSet> methods_ ABSL_GUARDED_BY(mutex_);
+    // Between certificates that verified and their anchors. A resumed TLS session brings the caller's own certificate
+    // alone (the session ticket has no room for more), so these help to find the path of such callers.
+    std::vector<crypto::Certificate> authorities_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The checks of the two listeners: the protected one asks `authorizer`, the public one lets everybody in, unknown.

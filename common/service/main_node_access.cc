@@ -71,7 +71,7 @@ absl::StatusOr<MainNodeAccess> MainNodeWays::Next(node::NodeState state) {
     return Unproven();
 }
 
-absl::StatusOr<MainNodeAccess> MainNodeWays::Proven() const {
+absl::StatusOr<MainNodeAccess> MainNodeWays::Proven() {
     const std::string& address = config_.main_iam_protected_server_url();
     if (address.empty()) {
         return absl::FailedPreconditionError(
@@ -81,11 +81,27 @@ absl::StatusOr<MainNodeAccess> MainNodeWays::Proven() const {
         return absl::FailedPreconditionError("caCert was not there at the start: set it and restart");
     }
     ASSIGN_OR_RETURN(auto identity, identity_->Current());
+    auto sessions = SessionsOf(identity->fingerprint);
     return MainNodeAccess{
         .address = address,
         .transport = "mutual TLS",
         .credentials = tls::VerifiedCredentials(anchors_, ServerName(config_, address), std::move(identity)),
+        .sessions = std::move(sessions),
         .proven = true};
+}
+
+std::shared_ptr<const tls::SessionCache> MainNodeWays::SessionsOf(const std::string& fingerprint) {
+    absl::MutexLock lock(&mutex_);
+    if (sessions_ == nullptr || sessions_of_ != fingerprint) {
+        sessions_ = std::make_shared<const tls::SessionCache>();
+        sessions_of_ = fingerprint;
+    }
+    return sessions_;
+}
+
+void MainNodeWays::ForgetSessions() {
+    absl::MutexLock lock(&mutex_);
+    sessions_ = nullptr;
 }
 
 MainNodeAccess MainNodeWays::Unproven() const {

@@ -9,10 +9,13 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "common/node/node_state.h"
 #include "common/tls/channel_credentials.h"
 #include "common/tls/identity.h"
+#include "common/tls/session_cache.h"
 #include "common/tls/trust_anchors.h"
 #include "provhub/config/v1/config.pb.h"
 
@@ -26,6 +29,8 @@ struct MainNodeAccess {
     std::shared_ptr<grpc::ChannelCredentials> credentials;
     // The name to ask for in the handshake; empty: the host of `address`.
     std::string server_name = {};
+    // Of the sessions with the main node; null: each begins anew.
+    std::shared_ptr<const tls::SessionCache> sessions = nullptr;
     // The node shows its certificate there.
     bool proven = false;
     // What is said there can be read by the two ends only.
@@ -52,7 +57,10 @@ class MainNodeWays {
     absl::StatusOr<MainNodeAccess> Next(node::NodeState state);
 
     // That on which the node proves its identity.
-    absl::StatusOr<MainNodeAccess> Proven() const;
+    absl::StatusOr<MainNodeAccess> Proven();
+
+    // The next session with the main node begins anew.
+    void ForgetSessions();
 
  private:
     MainNodeWays(const config::v1::Config& config, bool provisioning_mode,
@@ -63,6 +71,7 @@ class MainNodeWays {
           identity_(std::move(identity)) {}
 
     MainNodeAccess Unproven() const;
+    std::shared_ptr<const tls::SessionCache> SessionsOf(const std::string& fingerprint);
 
     const config::v1::Config config_;
     const bool provisioning_mode_;
@@ -71,6 +80,11 @@ class MainNodeWays {
     // Who is accepted on the public port, where it is not for caCert to say.
     tls::FingerprintCheck check_;
     std::atomic<unsigned> attempts_ = 0;
+
+    absl::Mutex mutex_;
+    // Of the identity with this fingerprint.
+    std::shared_ptr<const tls::SessionCache> sessions_ ABSL_GUARDED_BY(mutex_);
+    std::string sessions_of_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace provhub::service

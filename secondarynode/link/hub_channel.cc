@@ -39,6 +39,9 @@ HubChannel OpenChannel(const service::MainNodeAccess& access, absl::Duration con
     if (!access.server_name.empty()) {
         arguments.SetSslTargetNameOverride(access.server_name);
     }
+    if (access.sessions != nullptr) {
+        access.sessions->AddTo(arguments);
+    }
     return {.where = absl::StrCat(access.address, " (", access.transport, ")"),
             .channel = grpc::CreateCustomChannel(access.address, access.credentials, arguments),
             .proven = access.proven};

@@ -109,6 +109,7 @@ class HubLink::Connection : public std::enable_shared_from_this<Connection> {
     // Since the node was last registered. Those that were logged once need not be again.
     std::set<std::string> failures_ ABSL_GUARDED_BY(mutex_);
     std::unique_ptr<runtime::Timer> retry_ ABSL_GUARDED_BY(mutex_);
+    bool refused_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 void HubLink::Connection::Connect() {
@@ -137,6 +138,7 @@ void HubLink::Connection::Renew() {
 
 void HubLink::Connection::OpenLine(bool handover) {
     absl::Duration connect_timeout;
+    bool refused = false;
     std::vector<std::shared_ptr<HubStream>> ended;
     {
         absl::MutexLock lock(&mutex_);
@@ -146,12 +148,14 @@ void HubLink::Connection::OpenLine(bool handover) {
         ++connecting_;
         ended = std::exchange(ended_, {});
         connect_timeout = std::max(kShortestConnectTimeout, 2 * backoff_.ceiling());
+        refused = std::exchange(refused_, false);
     }
     const absl::Cleanup done = [this] {
         absl::MutexLock lock(&mutex_);
         --connecting_;
     };
-    const absl::StatusOr<HubChannel> channel = connect_({.timeout = connect_timeout, .handover = handover});
+    const absl::StatusOr<HubChannel> channel =
+        connect_({.timeout = connect_timeout, .handover = handover, .refused = refused});
     if (!channel.ok()) {
         const std::string reason(channel.status().message());
         handover ? OnHandoverFailed(reason) : OnFailed(absl::StrCat("cannot connect to the main node: ", reason));
@@ -296,6 +300,7 @@ void HubLink::Connection::OnEnded(std::uint64_t id, std::shared_ptr<HubStream> s
         absl::MutexLock lock(&mutex_);
         ended_.push_back(std::move(stream));
         const auto line = lines_.extract(id);
+        refused_ = refused_ || absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status);
         was_successor = id == successor_;
         if (was_successor) {
             successor_ = 0;

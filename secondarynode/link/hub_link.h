@@ -35,6 +35,8 @@ struct ConnectRequest {
     absl::Duration timeout;
     // The channel is to take over from a proven one, and has to be proven too.
     bool handover = false;
+    // The main node did not accept who this node was the last time: nothing of then is to be used again.
+    bool refused = false;
 };
 // Called from any thread but gRPC's; may block on the disk, never on the network.
 using HubConnector = std::function<absl::StatusOr<HubChannel>(const ConnectRequest& request)>;

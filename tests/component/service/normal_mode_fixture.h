@@ -27,6 +27,7 @@
 #include "common/service/listener.h"
 #include "common/tls/channel_credentials.h"
 #include "common/tls/server_credentials.h"
+#include "common/tls/session_cache.h"
 #include "iamanager/v6/iamanager.grpc.pb.h"
 #include "provhub/v1/provhub.grpc.pb.h"
 #include "tests/support/softhsm.h"
@@ -182,8 +183,13 @@ class NormalModeFixture : public ::testing::Test {
     }
 
     std::shared_ptr<grpc::Channel> Connect(int port, std::shared_ptr<const tls::Identity> identity,
-                                           const std::string& server_name = "localhost") {
+                                           const std::string& server_name = "localhost",
+                                           const tls::SessionCache* sessions = nullptr) {
         grpc::ChannelArguments arguments;
+        if (sessions != nullptr) {
+            arguments.SetSslTargetNameOverride(server_name);
+            sessions->AddTo(arguments);
+        }
         arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
         return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port),
                                          tls::VerifiedCredentials(anchors_, server_name, std::move(identity)),

@@ -125,6 +125,29 @@ TEST_F(NormalMode, TakesAnIntermediateThatTheClientSends) {
     EXPECT_TRUE(status.ok()) << status.error_message();
 }
 
+TEST_F(NormalMode, ASessionGoesOnWithTheIdentityThatItBeganWith) {
+    const TestCa intermediate(ca_, "Intermediate");
+    const Certificate certificate =
+        Certify(intermediate, client_key_.get(), "client", {kClient}, {"urn:provhub:node:n1"});
+    auto identity = *Shown(certificate);
+    identity.chain_pem += intermediate.certificate().Pem();
+    const auto client = std::make_shared<const tls::Identity>(identity);
+    const tls::SessionCache sessions;
+    for (const bool resumed : {false, true}) {
+        grpc::ClientContext context;
+        Limit(context);
+        provhub::v1::ListNodesResponse response;
+        const grpc::Status status =
+            provhub::v1::NodeDirectoryService::NewStub(Connect(protected_->port(), client, "localhost", &sessions))
+                ->ListNodes(&context, {}, &response);
+        EXPECT_TRUE(status.ok()) << status.error_message();
+        EXPECT_EQ(context.auth_context()->FindPropertyValues("ssl_session_reused").at(0), resumed ? "true" : "false");
+    }
+    // The server has another identity, and knows nothing of sessions with the one before.
+    identity_->Set(NewTokenIdentity());
+    EXPECT_TRUE(ListNodes(Connect(protected_->port(), client, "localhost", &sessions)).ok());
+}
+
 TEST_F(NormalMode, ServesAnybodyAtThePublicListener) {
     const auto channel = Connect(public_->port(), nullptr);
     ASSERT_TRUE(ListNodes(channel).ok());

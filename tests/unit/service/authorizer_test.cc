@@ -132,6 +132,23 @@ TEST_F(AuthorizerTest, ForgetsItsVerdictsWhenTheTrustAnchorsChange) {
     EXPECT_THAT(Check(certificate, kRead), IsError(StatusCode::kUnauthenticated, "issuer 'CN=CA'"));
 }
 
+TEST_F(AuthorizerTest, FindsThePathOfAResumedSessionThroughAuthoritiesThatItKnows) {
+    const test::TestCa intermediate(ca_, "Intermediate");
+    const auto csr = crypto::CreateCsr(key_.get(), {.common_name = "caller",
+                                                    .extended_key_usage = {crypto::ExtendedKeyUsage::kClientAuth},
+                                                    .alternative_names = {}});
+    const auto certificate = intermediate.IssueFor(*csr, {now_ - absl::Hours(1), now_ + absl::Hours(4)});
+    EXPECT_THAT(Check(certificate, kRead), IsError(StatusCode::kUnauthenticated, "issuer 'CN=Intermediate'"));
+    now_ += absl::Minutes(1);
+    absl::Status whole = absl::UnknownError("it did not answer");
+    authorizer().Check(certificate.Pem(), intermediate.certificate().Pem(), kRead,
+                       [&whole](const auto& caller) { whole = caller.status(); });
+    EXPECT_THAT(whole, IsOk());
+    // Longer than any verdict is kept.
+    now_ += absl::Hours(2);
+    EXPECT_THAT(Check(certificate, kRead), IsOk());
+}
+
 TEST_F(AuthorizerTest, ARefusedCallerWaitsForTheListener) {
     std::vector<std::string> told;
     absl::AnyInvocable<void()> recorded;
