@@ -252,6 +252,8 @@ void NodeSession::Enter(StreamTrust trust, const std::string& rejoin_secret) {
     }
     kLog.Notice(absl::StrCat("node '", info.node_id(), "' connected: ", caller_.name, ", state ", info.state(),
                              dialect_ == Dialect::kCorrelated ? "" : ", one call of each type at a time"));
+    // Until the next message comes, which may take days.
+    incoming_.Clear();
     WriteNext();
     ReadNext();
 }

@@ -67,6 +67,27 @@ def test_one_command_provisions_the_whole_unit(provctl):
     assert [node["result"] for node in again["nodes"]] == ["skipped"] * 3
 
 
+def test_simulated_nodes_are_provisioned_like_real_ones(make_unit, password):
+    provctl = Provctl(make_unit(), password)
+    provctl.unit.start()
+    simulation = subprocess.Popen(
+        [program("provhub-nodesim"), "--plaintext", "--server", provctl.unit.main.public, "-n", "5", "-o", "json"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        result = provctl.provision("--all", "--wait-for", "6")
+        assert {node["result"] for node in result["nodes"]} == {"provisioned"}
+        listed = {node["nodeId"]: node for node in provctl.json("nodes")["nodes"]}
+        assert len(listed) == 6
+        assert listed["sim-00005"]["state"] == "provisioned" and listed["sim-00005"]["connected"]
+    finally:
+        simulation.send_signal(signal.SIGTERM)
+        summary = json.loads(simulation.communicate()[0])
+    assert simulation.returncode == 0
+    assert summary["nodes"] == 5
+    eventually(lambda: not any(node["connected"] for node in provctl.json("nodes")["nodes"]
+                               if node["nodeId"].startswith("sim-")), what="the end of their streams")
+
+
 def test_it_waits_for_the_nodes(provctl):
     provctl.unit.main.start()
     done = provctl("-o", "json", "provision", "--all", "--wait-for", "3", "--wait", "500ms", "--ca", provctl.ca,
