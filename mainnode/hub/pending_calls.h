@@ -153,6 +153,8 @@ class PendingCalls final : public DeadlineTarget, public std::enable_shared_from
         std::deque<std::uint64_t> cancels;
         // Calls that were sent over it and wait for their answers.
         std::size_t unanswered = 0;
+        // What was written last may still be with gRPC, which was told that more was to follow at once.
+        bool held_back = false;
     };
     struct Completion {
         Entry entry;

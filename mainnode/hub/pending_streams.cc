@@ -188,11 +188,18 @@ std::optional<PendingCalls::Outgoing> PendingCalls::NextWrite(std::uint64_t gene
                 next.message.set_timeout_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(left, 1)));
             }
         }
+    } else if (stream.held_back) {
+        // What was to follow was withdrawn, or goes over a newer stream. gRPC sends what it holds back with the next
+        // message, so there has to be one: the cancellation of a call that never was.
+        next.message.set_request_id(next_id_++);
+        next.message.set_cancel(true);
     } else {
         stream.writer_idle = true;
         return std::nullopt;
     }
-    next.more = !stream.cancels.empty() || (newest && !queued_.empty());
+    // To a peer of other make there is nothing that could be sent for want of a call.
+    next.more = stream.dialect == Dialect::kCorrelated && (!stream.cancels.empty() || (newest && !queued_.empty()));
+    stream.held_back = next.more;
     return next;
 }
 

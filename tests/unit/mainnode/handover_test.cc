@@ -41,6 +41,16 @@ TEST_F(HandoverTest, WhatWasNotSentGoesOverTheNewStream) {
     EXPECT_EQ(call->times, 1);
 }
 
+TEST_F(HandoverTest, WhatWasHeldBackOnTheOldStreamIsPushedOut) {
+    Call(CreateKey("iam"));
+    Call(CreateKey("online"));
+    EXPECT_TRUE(calls_->NextWrite(1)->more);
+    HandOver(2);
+    EXPECT_TRUE(calls_->NextWrite(1)->message.cancel());
+    EXPECT_FALSE(calls_->NextWrite(1));
+    EXPECT_TRUE(calls_->NextWrite(2)->message.has_create_key_request());
+}
+
 TEST_F(HandoverTest, AnOldStreamWithoutOpenCallsIsDrainedAtOnce) {
     HandOver(2);
     EXPECT_THAT(drained_, ElementsAre(1));

@@ -248,6 +248,34 @@ TEST_F(PendingCallsTest, WakesTheWriterOnceAndOnlyWhenItHasNothingToDo) {
     EXPECT_FALSE(Write());
 }
 
+TEST_F(PendingCallsTest, PushesOutWhatWasHeldBackForAMessageThatIsWithdrawn) {
+    Attach(1, Dialect::kCorrelated);
+    std::stop_source caller;
+    const auto sent = Call(CreateKey("a"));
+    Call(CreateKey("b"), kLimit, caller.get_token());
+    const auto held_back = *calls_->NextWrite(generation_);
+    EXPECT_TRUE(held_back.more);
+    caller.request_stop();
+    const auto push = calls_->NextWrite(generation_);
+    ASSERT_TRUE(push.has_value());
+    EXPECT_FALSE(push->more);
+    EXPECT_TRUE(push->message.cancel());
+    EXPECT_NE(push->message.request_id(), held_back.message.request_id());
+    EXPECT_FALSE(Write());
+    EXPECT_TRUE(Reply(Csr(held_back.message, "csr")).ok());
+    EXPECT_TRUE(sent->outcome.ok());
+}
+
+TEST_F(PendingCallsTest, HoldsNothingBackFromAPeerOfOtherMake) {
+    Attach(1, Dialect::kOneOfEachType);
+    Call(CreateKey("a"));
+    node::Request types;
+    types.mutable_get_cert_types_request();
+    Call(types);
+    EXPECT_FALSE(calls_->NextWrite(generation_)->more);
+    EXPECT_FALSE(calls_->NextWrite(generation_)->more);
+}
+
 TEST_F(PendingCallsTest, RefusesMoreCallsThanTheNodeMayHave) {
     Make({.max_calls = 2});
     Attach(1, Dialect::kCorrelated);
