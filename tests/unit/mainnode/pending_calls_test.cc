@@ -269,9 +269,7 @@ TEST_F(PendingCallsTest, PushesOutWhatWasHeldBackForAMessageThatIsWithdrawn) {
 TEST_F(PendingCallsTest, HoldsNothingBackFromAPeerOfOtherMake) {
     Attach(1, Dialect::kOneOfEachType);
     Call(CreateKey("a"));
-    node::Request types;
-    types.mutable_get_cert_types_request();
-    Call(types);
+    Call(GetCertTypes());
     EXPECT_FALSE(calls_->NextWrite(generation_)->more);
     EXPECT_FALSE(calls_->NextWrite(generation_)->more);
 }
