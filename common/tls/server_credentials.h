@@ -34,7 +34,7 @@ class CallCheck {
 enum class ClientCertificate {
     kNotRequested,
     // Asked for; who has none, or a bad one, may connect all the same: the CallCheck decides, with a reason. Whoever
-    // shows one has proven to hold its key.
+    // shows one has proven to hold its key, then or when the TLS session began that he goes on with.
     kRequested,
 };
 
