@@ -70,14 +70,21 @@ class Nodes:
         self.summary = {}
 
     def __enter__(self):
+        try:
+            self.wait_connected()
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+        return self
+
+    def wait_connected(self):
         begun = time.monotonic()
         for line in self.process.stderr:
             if line.startswith(f"{self.count} of"):
-                return self
+                return
             if time.monotonic() - begun > self.limit:
                 break
-        self.process.kill()
-        self.process.wait()
         raise SystemExit("the simulated nodes do not get connected")
 
     def __exit__(self, *unused):
